@@ -1,0 +1,285 @@
+"""Judging: from a plant as it stands, what happened to it and the instant, to the `Outcome`. The product, in four pure functions.
+
+`judge_job` closes a claimed job (called by `polling`), `judge_clock` is the clock alone, `judge_declared` a changed resource,
+`judge_lost` a job whose worker died. All end in `_settle`, which derives alerts of our own rules, the status and what is due next.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from controller.domain.alerts import judge_alarms, judge_offline, merge_alerts
+from controller.domain.explain import explain
+from controller.domain.outcome import Failed, Job, JobResult, NextPoll, Outcome, PollLog, Seen, SeenDays
+from controller.domain.plant import Alert, Declaration, Integration, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot
+from controller.domain.reading import believe
+from controller.domain.schedule import BACKFILL_DAYS, close_at, day_retry_at, following_day, local_date, next_slot, phase_s
+from controller.domain.snapshot import merge_sample, merge_series
+from controller.domain.status import decide_status
+from integrations.contract import Reading
+
+RATE_LIMIT_BACKOFF_MAX = timedelta(hours=1)
+_replace = msgspec.structs.replace
+
+
+def is_pollable(context: PlantContext) -> bool:
+    """Whether a claimed job may still read this plant. PAUSED_AUTH_ERROR may: only a trial poll is ever claimed then (DOMAIN 5)."""
+    return not context.deleted and integration_of(context) in (Integration.ACTIVE, Integration.PAUSED_AUTH_ERROR)
+
+
+def integration_of(context: PlantContext) -> Integration:
+    """The integration status that the declaration gives; a pause for authentication lasts until a trial poll ends it."""
+    declaration = context.declaration
+    if declaration.vendor_plant_id is None:
+        return Integration.PENDING_DOCS
+    if declaration.suspend:
+        return Integration.DISABLED_BY_OPERATOR
+    if context.live.integration is Integration.PAUSED_AUTH_ERROR:
+        return Integration.PAUSED_AUTH_ERROR
+    return Integration.ACTIVE
+
+
+def judge_declared(context: PlantContext, previous: Declaration | None, now: datetime) -> Outcome:
+    """The plant under a new or changed declaration. A change of the spec, the scenario or the poll request is polled at once."""
+    live, declaration = context.live, context.declaration
+    if previous is None or previous.uid != declaration.uid:
+        live = _replace(live, polled_generation=0, handled_poll_request=None, integration=Integration.PENDING_DOCS)
+    if previous is None or previous.timezone != declaration.timezone:
+        live = _replace(live, day_due_at=None)
+    asked = previous is None or _asks_for_poll(previous, declaration)
+    live = _replace(live, integration=integration_of(_replace(context, live=live)))
+    pollable = is_pollable(_replace(context, live=live))
+    if not pollable:
+        # Nothing will be polled, so the request is answered by that (DESIGN 3).
+        live = _replace(live, handled_poll_request=declaration.poll_requested)
+        next_poll: NextPoll | None = NextPoll(None)
+    else:
+        next_poll = NextPoll(now) if asked else _regular_poll(context, live, now)
+    return _settle(context, live, now, next_poll=next_poll)
+
+
+def judge_clock(context: PlantContext, now: datetime) -> Outcome:
+    """The plant as time alone makes it (DOMAIN 5)."""
+    return _settle(context, context.live, now)
+
+
+def judge_job(context: PlantContext, read: PlantContext, job: Job, result: JobResult, started_at: datetime, now: datetime) -> Outcome:
+    """Closes `job`, whose exchanges were based on the plant as `read`, upon the plant as it stands now (`context`).
+
+    What the vendor said of a plant that has changed since is discarded: ERROR, SUPERSEDED (PROTOCOL 23).
+    """
+    if not isinstance(result, Failed) and _basis(context) != _basis(read):
+        result = Failed(PollError.SUPERSEDED)
+    log = _log(context, job, result, started_at, now)
+    if context.deleted:
+        return Outcome(before=context, live=context.live, next_poll=NextPoll(None), log=log)
+    if isinstance(result, Failed) and result.error.is_ours:
+        return _judge_undone(context, job, log, now)
+    if job.kind is JobType.DAILY:
+        return _judge_day(context, job, result, log, now)
+    return _judge_poll(context, read, result, log, now)
+
+
+def judge_lost(context: PlantContext, job: Job, now: datetime) -> Outcome:
+    """Closes a job whose worker is gone: ERROR, WORKER_LOST, due again at once (PROTOCOL 20)."""
+    started_at = context.claimed_at or now
+    return judge_job(context, context, job, Failed(PollError.WORKER_LOST), started_at, now)
+
+
+def _judge_poll(context: PlantContext, read: PlantContext, result: JobResult, log: PollLog, now: datetime) -> Outcome:
+    live = _polled(context, read, now)
+    alerts: tuple[Alert, ...] = ()
+    days: tuple[Snapshot, ...] = ()
+    refusals: tuple[str, ...] = ()
+    declaration = context.declaration
+    error = result.error if isinstance(result, Failed) else result.alarm_error if isinstance(result, Seen) else None
+    if isinstance(result, Seen):
+        believed = believe(result.reading, live, declaration.capacity_kwp, now)
+        refusals = believed.refused
+        live = _seen(live, believed.reading, believed.counter_low_since, now)
+        changed = merge_sample(context.days, believed.reading, declaration.zone, now)
+        days = () if changed is None else (changed,)
+        if result.alarms is not None:
+            alerts = judge_alarms(context.plant_id, context.alerts, result.alarms, now)
+    else:
+        live = _replace(live, consecutive_failures=live.consecutive_failures + 1)
+    live = _replace(live, last_error=error, integration=_integration_after(error))
+    next_poll = _next_poll_after(context, read, live, error, result, now)
+    return _settle(context, live, now, alerts=alerts, days=days, next_poll=next_poll, log=log, refusals=refusals)
+
+
+def _judge_day(context: PlantContext, job: Job, result: JobResult, log: PollLog, now: datetime) -> Outcome:
+    assert job.day is not None
+    live, zone = context.live, context.declaration.zone
+    phase = phase_s(context.plant_id)
+    if isinstance(result, SeenDays):
+        day = max(following_day(job.day, zone), local_date(now, zone) - timedelta(days=BACKFILL_DAYS))
+        live = _replace(live, day_due_date=day, day_due_at=close_at(day, zone, phase))
+        return _settle(context, live, now, days=merge_series(context.days, result.energy_kwh, job.day, zone), log=log)
+    error = result.error if isinstance(result, Failed) else None
+    live = _replace(live, day_due_at=day_retry_at(job.day, zone, phase, now))
+    next_poll = None
+    if error is PollError.AUTH_FAILED:
+        live = _replace(live, integration=Integration.PAUSED_AUTH_ERROR, last_error=error)
+        next_poll = NextPoll(None)
+    return _settle(context, live, now, next_poll=next_poll, log=log)
+
+
+def _judge_undone(context: PlantContext, job: Job, log: PollLog, now: datetime) -> Outcome:
+    """A job that says nothing of the plant: it is due again at once, a daily job after its pause (DOMAIN 2, PROTOCOL 18)."""
+    live = context.live
+    if not is_pollable(context):
+        return _settle(context, live, now, next_poll=NextPoll(None), log=log)
+    if job.kind is JobType.POLL:
+        return _settle(context, live, now, next_poll=NextPoll(now), log=log)
+    assert job.day is not None
+    live = _replace(live, day_due_at=day_retry_at(job.day, context.declaration.zone, phase_s(context.plant_id), now))
+    return _settle(context, live, now, log=log)
+
+
+def _settle(
+    context: PlantContext,
+    live: LiveState,
+    now: datetime,
+    *,
+    alerts: tuple[Alert, ...] = (),
+    days: tuple[Snapshot, ...] = (),
+    next_poll: NextPoll | None = None,
+    log: PollLog | None = None,
+    refusals: tuple[str, ...] = (),
+) -> Outcome:
+    """What follows from the new state whatever led to it: our own alerts, the status, its explanation, and what is due next."""
+    if live.integration is Integration.ACTIVE:
+        if context.live.integration is not Integration.ACTIVE or live.active_since is None:
+            live = _replace(live, active_since=now)
+        live = _with_day_due(context, live, now)
+        alerts = (*alerts, *judge_offline(context.plant_id, context.alerts, live, now))
+    else:
+        live = _replace(live, day_due_at=None)
+    active = merge_alerts(context.alerts, alerts)
+    decision = decide_status(live, active, now)
+    live = _replace(
+        live,
+        status=decision.status,
+        reason=decision.reason,
+        status_since=live.status_since if decision.status is live.status and live.status_since else now,
+        explain=explain(decision, live, context.declaration.zone),
+        clock_due_at=decision.next_change,
+    )
+    return Outcome(before=context, live=live, alerts=alerts, days=days, next_poll=next_poll, log=log, refusals=refusals)
+
+
+def _with_day_due(context: PlantContext, live: LiveState, now: datetime) -> LiveState:
+    if live.day_due_at is not None:
+        return live
+    zone = context.declaration.zone
+    today = local_date(now, zone)
+    day = today if live.day_due_date is None else max(live.day_due_date, today - timedelta(days=BACKFILL_DAYS))
+    return _replace(live, day_due_date=day, day_due_at=close_at(day, zone, phase_s(context.plant_id)))
+
+
+def _polled(context: PlantContext, read: PlantContext, now: datetime) -> LiveState:
+    """What every finished poll leaves, whatever it brought: that it was, for which generation, at whose request."""
+    same_object = read.declaration.uid == context.declaration.uid
+    return _replace(
+        context.live,
+        last_poll_at=now,
+        polled_generation=read.declaration.generation if same_object else context.live.polled_generation,
+        handled_poll_request=read.declaration.poll_requested if same_object else context.live.handled_poll_request,
+    )
+
+
+def _seen(live: LiveState, reading: Reading, counter_low_since: datetime | None, now: datetime) -> LiveState:
+    newest = reading.sampled_at is not None and (live.sampled_at is None or reading.sampled_at >= live.sampled_at)
+    live = _replace(
+        live,
+        last_success_at=now,
+        consecutive_failures=0,
+        last_seen_at=_later(live.last_seen_at, reading.last_seen_at),
+        counter_low_since=counter_low_since,
+        total_energy_kwh=live.total_energy_kwh if reading.total_energy_kwh is None else reading.total_energy_kwh,
+    )
+    if not newest:
+        return live
+    return _replace(
+        live,
+        sampled_at=reading.sampled_at,
+        current_power_w=reading.current_power_w,
+        grid_injection_power_w=reading.grid_injection_power_w,
+    )
+
+
+def _integration_after(error: PollError | None) -> Integration:
+    """Only AUTH_FAILED pauses, and any other end of a trial poll lifts the pause (DOMAIN 5)."""
+    return Integration.PAUSED_AUTH_ERROR if error is PollError.AUTH_FAILED else Integration.ACTIVE
+
+
+def _next_poll_after(
+    context: PlantContext, read: PlantContext, live: LiveState, error: PollError | None, result: JobResult, now: datetime
+) -> NextPoll | None:
+    """An order for the next poll where the phase grid does not decide it (DOMAIN 2, PROTOCOL 25)."""
+    if _asks_for_poll(read.declaration, context.declaration):
+        return NextPoll(now)
+    if error is PollError.AUTH_FAILED:
+        return NextPoll(None)
+    if error is PollError.RATE_LIMIT_EXCEEDED:
+        retry_after_s = result.retry_after_s if isinstance(result, Failed) else None
+        return NextPoll(now + _rate_limit_pause(context, live, retry_after_s))
+    return _regular_poll(context, live, now)
+
+
+def _regular_poll(context: PlantContext, live: LiveState, now: datetime) -> NextPoll | None:
+    """Back to the phase grid for an ACTIVE plant for which nothing is due; else what is set stays."""
+    if live.integration is not Integration.ACTIVE or context.next_poll_at is not None:
+        return None
+    return NextPoll(next_slot(context.plant_id, context.declaration.poll_interval_s, now))
+
+
+def _rate_limit_pause(context: PlantContext, live: LiveState, retry_after_s: float | None) -> timedelta:
+    if retry_after_s is not None:
+        return timedelta(seconds=retry_after_s)
+    pause: timedelta = timedelta(seconds=context.declaration.poll_interval_s) * (1 << min(live.consecutive_failures, 10))
+    return min(pause, RATE_LIMIT_BACKOFF_MAX)
+
+
+def _asks_for_poll(previous: Declaration, current: Declaration) -> bool:
+    """Whether the change between two declarations is to be polled at once."""
+    return (previous.uid, previous.generation, previous.scenario, previous.poll_requested) != (
+        current.uid,
+        current.generation,
+        current.scenario,
+        current.poll_requested,
+    )
+
+
+def _basis(context: PlantContext) -> tuple[object, ...]:
+    """What a reading rests on: had it been otherwise, the reading would be another (PROTOCOL 23)."""
+    declaration = context.declaration
+    return (
+        context.deleted,
+        declaration.vendor_plant_id,
+        declaration.timezone,
+        declaration.scenario,
+        declaration.capacity_kwp,
+        integration_of(context),
+    )
+
+
+def _log(context: PlantContext, job: Job, result: JobResult, started_at: datetime, now: datetime) -> PollLog:
+    error = result.error if isinstance(result, Failed) else result.alarm_error if isinstance(result, Seen) else None
+    return PollLog(
+        job_id=job.id,
+        job_type=job.kind,
+        attempt=job.attempt,
+        claimed_at=context.claimed_at or started_at,
+        started_at=started_at,
+        finished_at=now,
+        status=PollStatus.ERROR if isinstance(result, Failed) else PollStatus.SUCCESS,
+        adapter_error_type=error,
+    )
+
+
+def _later(a: datetime | None, b: datetime | None) -> datetime | None:
+    if a is None or b is None:
+        return a or b
+    return max(a, b)

@@ -1,0 +1,106 @@
+"""What one judgement brings: the value from which rows, PollLog, metrics, log line and mirrored status derive (DESIGN 2)."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from uuid import UUID
+
+import msgspec
+
+from controller.domain.plant import Alert, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot, Status
+from integrations.contract import AlarmList, Brand, Reading
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One claimed attempt at one plant. `day` is the local day to close, for a daily job."""
+
+    plant_id: UUID
+    attempt: int
+    kind: JobType
+    brand: Brand
+    lock_ttl_s: int
+    day: date | None = None
+
+    @property
+    def id(self) -> str:
+        """The deterministic job id (DOMAIN 1, locked)."""
+        if self.kind is JobType.POLL:
+            return f"poll:plant:{self.plant_id}:latest"
+        return f"daily:plant:{self.plant_id}:{self.day}"
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A poll that brought a reading. `alarms` is None where that look-up failed, and `alarm_error` says how."""
+
+    reading: Reading
+    alarms: AlarmList | None = None
+    alarm_error: PollError | None = None
+
+
+class SeenDays(msgspec.Struct, frozen=True):
+    """A daily job that brought the vendor's daily series: energy in kWh by local day."""
+
+    energy_kwh: Mapping[date, float]
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A job that brought nothing. `message` is for people; `retry_after_s` is the vendor's wish."""
+
+    error: PollError
+    message: str = ""
+    retry_after_s: float | None = None
+
+
+JobResult = Seen | SeenDays | Failed
+
+
+class PollLog(msgspec.Struct, frozen=True, kw_only=True):
+    """The record of one claimed job (DOMAIN 2, locked: every claim ends in exactly one)."""
+
+    job_id: str
+    job_type: JobType
+    attempt: int
+    claimed_at: datetime
+    started_at: datetime
+    finished_at: datetime
+    status: PollStatus
+    adapter_error_type: PollError | None = None
+
+    @property
+    def duration_ms(self) -> int:
+        return max(0, round((self.finished_at - self.started_at).total_seconds() * 1000))
+
+
+class NextPoll(msgspec.Struct, frozen=True):
+    """An order to poll at `at`, or never (None). Its absence keeps what the claim has set."""
+
+    at: datetime | None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole effect of one judgement of `before`, ready to be stored. Storing it fails, whole, if `before.version` has moved."""
+
+    before: PlantContext
+    live: LiveState
+    alerts: tuple[Alert, ...] = ()
+    """Opened, changed and resolved ones, as they shall stand."""
+    days: tuple[Snapshot, ...] = ()
+    """Made and changed ones, as they shall stand."""
+    next_poll: NextPoll | None = None
+    log: PollLog | None = None
+    """The job that this judgement closes; None for judgements by clock or by a changed declaration."""
+    refusals: tuple[str, ...] = ()
+    """Fields of the reading that were refused as implausible (DOMAIN 3)."""
+
+    @property
+    def plant_id(self) -> UUID:
+        return self.before.plant_id
+
+    @property
+    def brand(self) -> Brand:
+        return self.before.declaration.brand
+
+    @property
+    def transition(self) -> tuple[Status, Status] | None:
+        """The status before and after, where they differ."""
+        before, after = self.before.live.status, self.live.status
+        return None if before is after else (before, after)

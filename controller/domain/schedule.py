@@ -1,0 +1,71 @@
+"""When a plant is polled and when its days are closed. Pure arithmetic on instants (DOMAIN 2 and 4)."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from integrations.contract import VendorCapabilities
+
+CLOSE_AT = time(23, 50)
+CLOSE_SPREAD_S = 540
+"""Daily jobs are spread over the nine minutes after 23:50 local, so that none falls into the next day (DOMAIN 4)."""
+DAY_RETRY_MIN = timedelta(minutes=1)
+DAY_RETRY_MAX = timedelta(hours=1)
+BACKFILL_DAYS = 3
+"""A day is open to samples and backfill until three local days later (DOMAIN 4)."""
+_PHASE_RANGE_S = 86_400 * 7
+
+
+def effective_interval_s(declared_s: int, capabilities: VendorCapabilities) -> int:
+    """Seconds between two polls (DOMAIN 2): never less than the vendor recommends."""
+    return max(declared_s, capabilities.recommended_min_interval_seconds)
+
+
+def lock_ttl_s(interval_s: int) -> int:
+    """TTL of `lock:plant:{id}` (DOMAIN 1, locked): two intervals. Seconds."""
+    return 2 * interval_s
+
+
+def phase_s(plant_id: UUID) -> int:
+    """A number of seconds fixed by the plant's id, by which its polls and closes are shifted against other plants'."""
+    return plant_id.int % _PHASE_RANGE_S
+
+
+def next_slot(plant_id: UUID, interval_s: int, after: datetime) -> datetime:
+    """The first instant of the plant's phase grid strictly after `after`."""
+    phase = phase_s(plant_id) % interval_s
+    passed = (int(after.timestamp()) - phase) // interval_s
+    return datetime.fromtimestamp((passed + 1) * interval_s + phase, UTC)
+
+
+def local_date(at: datetime, zone: ZoneInfo) -> date:
+    return at.astimezone(zone).date()
+
+
+def following_day(day: date, zone: ZoneInfo) -> date:
+    """The local day after `day` that exists: a zone that crossed the date line has skipped one (Pacific/Apia, 2011-12-30)."""
+    candidate = day + timedelta(days=1)
+    while not _exists(datetime.combine(candidate, time(12)), zone):
+        candidate += timedelta(days=1)
+    return candidate
+
+
+@lru_cache(maxsize=16_384)
+def close_at(day: date, zone: ZoneInfo, phase: int) -> datetime:
+    """When the daily job of `day` runs: 23:50 local plus the phase, or the end of the day where 23:50 does not exist (DOMAIN 4). UTC."""
+    wall = datetime.combine(day, CLOSE_AT)
+    if not _exists(wall, zone):
+        # Local midnight after a gap maps to the instant at which the next day begins.
+        return datetime.combine(day + timedelta(days=1), time(0), tzinfo=zone).astimezone(UTC)
+    return wall.replace(tzinfo=zone).astimezone(UTC) + timedelta(seconds=phase % CLOSE_SPREAD_S)
+
+
+def day_retry_at(day: date, zone: ZoneInfo, phase: int, now: datetime) -> datetime:
+    """When a daily job that failed runs again: after as long as it is late already, so that the pauses double up to an hour."""
+    late = now - close_at(day, zone, phase)
+    return now + min(max(late, DAY_RETRY_MIN), DAY_RETRY_MAX)
+
+
+def _exists(wall: datetime, zone: ZoneInfo) -> bool:
+    return wall.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == wall

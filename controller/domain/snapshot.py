@@ -1,0 +1,95 @@
+"""The local days of a plant: how samples and the vendor's daily series make and raise them (DOMAIN 4, locked)."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from controller.domain.plant import Snapshot
+from controller.domain.schedule import BACKFILL_DAYS, local_date
+from integrations.contract import Reading
+
+
+def merge_sample(days: Iterable[Snapshot], reading: Reading, zone: ZoneInfo, now: datetime) -> Snapshot | None:
+    """The row that a believed reading makes or changes, or None where it changes none.
+
+    The day is the local day of the sample, not of the clock. Samples older than D-3 are ignored; no energy makes no row.
+    """
+    if reading.sampled_at is None:
+        return None
+    day = local_date(reading.sampled_at, zone)
+    if day < local_date(now, zone) - timedelta(days=BACKFILL_DAYS):
+        return None
+    by_date = {row.date: row for row in days}
+    row = by_date.get(day)
+    if row is None:
+        return None if reading.today_energy_kwh is None else _new_row(day, reading, zone)
+    return _merged(row, reading, yesterday=by_date.get(day - timedelta(days=1)))
+
+
+def merge_series(days: Iterable[Snapshot], energy_kwh: Mapping[date, float], closing: date, zone: ZoneInfo) -> tuple[Snapshot, ...]:
+    """The rows that the vendor's daily series makes or raises when the day `closing` is closed: D-3..D-0, never lowered.
+
+    A 0 for a day without a row is no data. Made rows are `backfilled` and have no peak.
+    """
+    by_date = {row.date: row for row in days}
+    changed = []
+    for back in range(BACKFILL_DAYS, -1, -1):
+        day = closing - timedelta(days=back)
+        energy, row = energy_kwh.get(day), by_date.get(day)
+        if energy is None:
+            continue
+        if row is None and energy > 0:
+            changed.append(Snapshot(date=day, timezone=zone.key, today_energy_kwh=energy, backfilled=True))
+        elif row is not None and energy > row.today_energy_kwh:
+            changed.append(msgspec.structs.replace(row, today_energy_kwh=energy))
+    return tuple(changed)
+
+
+def _new_row(day: date, reading: Reading, zone: ZoneInfo) -> Snapshot:
+    assert reading.today_energy_kwh is not None
+    return Snapshot(
+        date=day,
+        timezone=zone.key,
+        today_energy_kwh=reading.today_energy_kwh,
+        peak_power_w=reading.current_power_w,
+        current_power_w=reading.current_power_w,
+        total_energy_kwh=reading.total_energy_kwh,
+        grid_injection_power_w=reading.grid_injection_power_w,
+        last_seen_at=reading.last_seen_at,
+        source_sampled_at=reading.sampled_at,
+    )
+
+
+def _merged(row: Snapshot, reading: Reading, yesterday: Snapshot | None) -> Snapshot | None:
+    merged = msgspec.structs.replace(
+        row,
+        today_energy_kwh=_energy(row, reading.today_energy_kwh, yesterday),
+        peak_power_w=_greater(row.peak_power_w, reading.current_power_w),
+    )
+    if row.source_sampled_at is None or (reading.sampled_at is not None and reading.sampled_at >= row.source_sampled_at):
+        merged = msgspec.structs.replace(
+            merged,
+            current_power_w=reading.current_power_w,
+            total_energy_kwh=_greater(row.total_energy_kwh, reading.total_energy_kwh),
+            grid_injection_power_w=reading.grid_injection_power_w,
+            last_seen_at=reading.last_seen_at or row.last_seen_at,
+            source_sampled_at=reading.sampled_at,
+        )
+    return None if merged == row else merged
+
+
+def _energy(row: Snapshot, energy: float | None, yesterday: Snapshot | None) -> float:
+    """The day's energy only rises, unless it merely repeats yesterday's final value because the vendor resets late (DOMAIN 4)."""
+    if energy is None:
+        return row.today_energy_kwh
+    if yesterday is not None and row.today_energy_kwh == yesterday.today_energy_kwh and not row.backfilled:
+        return energy
+    return max(row.today_energy_kwh, energy)
+
+
+def _greater(a: float | None, b: float | None) -> float | None:
+    if a is None or b is None:
+        return a if b is None else b
+    return max(a, b)

@@ -1,0 +1,68 @@
+"""The status of a plant (DOMAIN 5, locked) from its rows and the clock, and the instant at which the clock alone changes it."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from controller.domain.plant import Alert, AlertType, Integration, LiveState, Reason, Status
+from integrations.contract import Severity
+
+STALE_AFTER = timedelta(hours=2)
+"""Exactly 2 h is GREEN (DOMAIN 5)."""
+OFFLINE_AFTER = timedelta(hours=24)
+"""Exactly 24 h is YELLOW (DOMAIN 5)."""
+
+_INACTIVE = {
+    Integration.PENDING_DOCS: Reason.PENDING_DOCS,
+    Integration.DISABLED_BY_OPERATOR: Reason.DISABLED_BY_OPERATOR,
+    Integration.PAUSED_AUTH_ERROR: Reason.PAUSED_AUTH_ERROR,
+}
+
+
+class StatusDecision(msgspec.Struct, frozen=True):
+    """A status, the rule that gave it, and the instant after which time alone may give another (None: never)."""
+
+    status: Status
+    reason: Reason
+    next_change: datetime | None
+
+
+def is_offline(live: LiveState, now: datetime) -> bool:
+    """Whether an ACTIVE plant has been silent, or has never been seen, for more than 24 h: the rule of the OFFLINE alert (DOMAIN 6)."""
+    since = live.last_seen_at or live.active_since
+    return since is not None and now - since > OFFLINE_AFTER
+
+
+def decide_status(live: LiveState, alerts: Iterable[Alert], now: datetime) -> StatusDecision:
+    """The first rule of DOMAIN 5 that holds. `alerts` are the plant's active ones; `live.integration` and the instants are read."""
+    if live.integration is not Integration.ACTIVE:
+        return StatusDecision(Status.GREY, _INACTIVE[live.integration], None)
+    active = [alert for alert in alerts if alert.is_active]
+    if live.last_seen_at is None:
+        return _never_seen(live, now)
+    silence = now - live.last_seen_at
+    next_change = _next_change(live.last_seen_at, now)
+    if silence > OFFLINE_AFTER:
+        return StatusDecision(Status.RED, Reason.OFFLINE, next_change)
+    if any(alert.severity is Severity.CRITICAL for alert in active):
+        return StatusDecision(Status.RED, Reason.CRITICAL_ALERT, next_change)
+    if silence > STALE_AFTER:
+        return StatusDecision(Status.YELLOW, Reason.STALE, next_change)
+    if any(alert.type is AlertType.LOW_GENERATION for alert in active):
+        return StatusDecision(Status.YELLOW, Reason.LOW_GENERATION, next_change)
+    return StatusDecision(Status.GREEN, Reason.REPORTING, next_change)
+
+
+def _never_seen(live: LiveState, now: datetime) -> StatusDecision:
+    if is_offline(live, now):
+        return StatusDecision(Status.RED, Reason.NEVER_SEEN, None)
+    deadline = None if live.active_since is None else live.active_since + OFFLINE_AFTER
+    return StatusDecision(Status.GREY, Reason.AWAITING_FIRST_READING, deadline)
+
+
+def _next_change(last_seen_at: datetime, now: datetime) -> datetime | None:
+    for limit in (STALE_AFTER, OFFLINE_AFTER):
+        if now <= last_seen_at + limit:
+            return last_seen_at + limit
+    return None

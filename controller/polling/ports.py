@@ -1,0 +1,48 @@
+"""What polling needs from the outside: implemented by `storage` (Postgres and memory), composed in `cli`."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from controller.domain.outcome import Outcome
+from controller.domain.plant import PlantContext
+from integrations.contract import Brand, Exchange, PlantRef
+
+Checkpoint = Callable[[str], None]
+"""Passes a named place on a job's way. In production a no-op; fault tests end or freeze the process there."""
+
+
+def pass_by(_: str) -> None:
+    """The checkpoint of production."""
+
+
+class PlantStore(Protocol):
+    """Plants as rows. Both methods raise `StoreUnavailable`; `write` raises `StoreRejected` too."""
+
+    def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
+        """The plants that exist, deleted ones included, in one statement."""
+        ...
+
+    def write(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        """Stores outcomes in one statement and returns the ids of those stored (PROTOCOL 4).
+
+        An outcome is stored whole, if the plant still has the version it was judged on and, where it closes a job, the job's attempt
+        is still open; else nothing of it is.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """Reaches the vendors. In this phase: fixtures only (DOMAIN 8)."""
+
+    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: str) -> Exchange:
+        """The plant's way to its vendor. `tag` names the attempt to whoever observes exchanges; vendors never see it."""
+        ...
+
+
+class Lease(Protocol):
+    """The worker's right to talk to vendors on behalf of the jobs it holds (PROTOCOL 22)."""
+
+    def assert_held(self) -> None:
+        """Raises `LeaseLost`."""
+        ...

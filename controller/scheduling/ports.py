@@ -1,0 +1,74 @@
+"""What scheduling needs from the store and the queue: implemented by `storage` and `queueing`, composed in `cli`."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from controller.domain.outcome import Job, Outcome
+from controller.domain.plant import PlantContext
+from integrations.contract import Brand
+
+Judge = Callable[[PlantContext, datetime], Outcome]
+
+
+class JobWhereabouts(StrEnum):
+    """Where an open claim's job is (PROTOCOL 15)."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
+    """The queue server is too young to tell: ask later."""
+
+
+class ScheduleStore(Protocol):
+    """Plants as rows that fall due. Every method raises `StoreUnavailable`."""
+
+    def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]: ...
+
+    def write(self, outcomes: Sequence[Outcome]) -> set[UUID]: ...
+
+    def claim_polls(self, now: datetime, limit: int) -> list[Job]:
+        """Claims up to `limit` due polls, oldest first, and commits (PROTOCOL 17).
+
+        A plant whose claim slot is open is not claimed; its `next_poll_at` moves to the next slot of its phase grid all the same.
+        """
+        ...
+
+    def claim_days(self, now: datetime, limit: int) -> list[Job]:
+        """Claims up to `limit` due daily jobs and commits. `day_due_at` stays: only the job's outcome moves it (PROTOCOL 18)."""
+        ...
+
+    def judge_due(self, now: datetime, limit: int, judge: Judge) -> list[Outcome]:
+        """Locks up to `limit` rows whose `clock_due_at` has passed, judges and stores them in one transaction (PROTOCOL 19)."""
+        ...
+
+    def open_claims(self, claimed_before: datetime, limit: int, after: UUID | None = None) -> list[Job]:
+        """Jobs whose claim is open and older than `claimed_before`, in the order of plant ids, those beyond `after` only (paging)."""
+        ...
+
+
+class JobQueue(Protocol):
+    """The transport of jobs. Every method raises `QueueUnavailable`, and all but `open_epoch` raise `EpochMissing`."""
+
+    def open_epoch(self) -> bool:
+        """Makes the server usable if its epoch is missing or foreign: empties lists and waiting entries (PROTOCOL 11). True if it did."""
+        ...
+
+    def enqueue(self, jobs: Sequence[Job]) -> int:
+        """Puts jobs into their brands' queues, each at most once; how many were new. May be repeated (PROTOCOL 12)."""
+        ...
+
+    def check(self, jobs: Sequence[Job]) -> dict[Job, JobWhereabouts]:
+        """Where jobs are. One found LOST gets a barrier, so that a late enqueue or return cannot revive it (PROTOCOL 15)."""
+        ...
+
+    def lift_barriers(self, jobs: Sequence[Job]) -> None:
+        """Removes the barriers of lost jobs once they are closed."""
+        ...
+
+    def depths(self) -> Mapping[Brand, int]:
+        """Messages waiting by brand."""
+        ...
