@@ -1,0 +1,8 @@
+"""How instants are written in a Kubernetes object: RFC 3339 in UTC, whole seconds."""
+
+from datetime import UTC, datetime
+
+
+def rfc3339(at: datetime) -> str:
+    """Cut, not rounded: an instant is never shown before it has come."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

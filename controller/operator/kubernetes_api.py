@@ -1,0 +1,121 @@
+"""The four things we ask of the API server about Plants, each with a bound, and its errors by what happens next."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from kubernetes import client, config
+from urllib3.exceptions import HTTPError
+
+GROUP = "monitor.solarinvest.info"
+VERSION = "v1alpha1"
+PLURAL = "plants"
+TIMEOUT_S = (5, 30)
+"""Connect, read. The client has no timeout of its own."""
+PAGE = 500
+CONFLICT, NOT_FOUND, GONE, TOO_MANY = 409, 404, 410, 429
+
+
+class KubernetesUnavailable(Exception):
+    """The API server did not answer, or said that it cannot now. Try again later."""
+
+
+class KubernetesRefused(Exception):
+    """The API server will not do this however often it is asked: rights or a definition are missing."""
+
+
+class ObjectChanged(Exception):
+    """The object is newer than the one we have read, or another of the same name. Read it again."""
+
+
+class ObjectList(msgspec.Struct, frozen=True):
+    """All Plants as of one resourceVersion."""
+
+    items: list[dict[str, Any]]
+    resource_version: int
+
+
+def load_configuration(kubeconfig: Path | None) -> client.Configuration:
+    """Our own identity: from a kubeconfig, else the pod's service account. Raises `KubernetesRefused` where there is neither."""
+    configuration = client.Configuration()
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(configuration)
+        else:
+            config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+    except config.ConfigException as error:
+        raise KubernetesRefused(f"no Kubernetes identity: {error}; set KUBECONFIG or run in a pod with a service account") from None
+    configuration.retries = False
+    return configuration
+
+
+class PlantsApi:
+    """Plants at the API server. Used by several threads: the client keeps a connection pool."""
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        self._api = client.CustomObjectsApi(client.ApiClient(configuration))
+
+    def get(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """The object as it stands, None where there is none."""
+        try:
+            return self._object(self._api.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, _request_timeout=TIMEOUT_S))
+        except client.ApiException as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise _classified(error) from None
+        except (HTTPError, OSError) as error:
+            raise KubernetesUnavailable(type(error).__name__) from None
+
+    def list(self) -> ObjectList:
+        """Every Plant of the cluster, in pages of one consistent list."""
+        try:
+            pages = list(self._pages())
+        except client.ApiException as error:
+            raise _classified(error) from None
+        except (HTTPError, OSError) as error:
+            raise KubernetesUnavailable(type(error).__name__) from None
+        return ObjectList([item for page in pages for item in page["items"]], int(pages[0]["metadata"]["resourceVersion"]))
+
+    def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
+        """Merges `status` into the object that has this uid and resourceVersion, and returns it as it stands then.
+
+        Raises `ObjectChanged` where the object is another by now, or gone.
+        """
+        body = {"metadata": {"uid": uid, "resourceVersion": resource_version}, "status": status}
+        try:
+            return self._object(
+                self._api.patch_namespaced_custom_object_status(
+                    GROUP, VERSION, namespace, PLURAL, name, body, _content_type="application/merge-patch+json", _request_timeout=TIMEOUT_S
+                )
+            )
+        except client.ApiException as error:
+            if error.status in (CONFLICT, NOT_FOUND):
+                raise ObjectChanged(f"{namespace}/{name}") from None
+            raise _classified(error) from None
+        except (HTTPError, OSError) as error:
+            raise KubernetesUnavailable(type(error).__name__) from None
+
+    def _pages(self) -> Iterator[dict[str, Any]]:
+        token = ""
+        while True:
+            page = self._object(
+                self._api.list_cluster_custom_object(GROUP, VERSION, PLURAL, limit=PAGE, _continue=token, _request_timeout=TIMEOUT_S)
+            )
+            yield page
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return
+
+    @staticmethod
+    def _object(answer: object) -> dict[str, Any]:
+        if not isinstance(answer, dict):
+            raise KubernetesUnavailable("the API server answered with no object")
+        return answer
+
+
+def _classified(error: client.ApiException) -> Exception:
+    """What an HTTP status means for us. The body stays out: it may quote the object."""
+    if error.status is None or error.status == 0 or error.status >= 500 or error.status in (TOO_MANY, GONE):
+        return KubernetesUnavailable(f"HTTP {error.status} {error.reason}")
+    return KubernetesRefused(f"HTTP {error.status} {error.reason}")

@@ -1,0 +1,116 @@
+"""The operator role: its loops, from start to a clean end. Composed in `cli`; any number of copies may run."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from types import FrameType
+
+import structlog
+from kubernetes import client
+
+from controller.logs import log_outcome
+from controller.metrics import Metrics
+from controller.operator.kubernetes_api import PlantsApi
+from controller.operator.loops import Loop, join_loops, start_loops
+from controller.operator.mirror import Mirror
+from controller.operator.reconcile import Reconciler
+from controller.operator.resync import Resync
+from controller.operator.watch import Watch
+from controller.probes import Progress, watch
+from controller.queueing.queue import RedisQueue
+from controller.scheduling.recovery import Recovery
+from controller.scheduling.scheduler import Scheduler
+from controller.storage.store import PostgresStore
+from integrations.contract import Brand, VendorCapabilities
+
+log = structlog.get_logger()
+
+STOP_WITHIN_S = 20.0
+EXIT_INTERRUPTED = 130
+
+
+class Operator:
+    """Everything an operator process does, as named turns over one store, one queue and one API server."""
+
+    def __init__(
+        self,
+        store: PostgresStore,
+        queue: RedisQueue,
+        configuration: client.Configuration,
+        capabilities: Mapping[Brand, VendorCapabilities],
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        at: Callable[[str], None],
+        poll_log_days: int,
+    ) -> None:
+        api = PlantsApi(configuration)
+        self._store = store
+        self._queue = queue
+        self._metrics = metrics
+        self._clock = clock
+        self._poll_log_days = poll_log_days
+        self._scheduler = Scheduler(store, queue, at)
+        self._recovery = Recovery(store, queue, clock, at)
+        self._mirror = Mirror(store, api, metrics, clock, at)
+        reconciler = Reconciler(store, api, capabilities, clock)
+        self._resync = Resync(store, api, reconciler, metrics, clock)
+        self._watch = Watch(reconciler, configuration, metrics)
+
+    def run(self, progress: Progress, resync_s: float) -> None:
+        """Until SIGTERM or SIGINT; a second signal ends the process at once."""
+        stop = _stop_on_signals()
+        watch(progress, stop)
+        threads = [self._watch.start(stop), *start_loops(self._loops(resync_s), stop, progress, self._metrics)]
+        log.info("operator_started", pid=os.getpid())
+        stop.wait()
+        left = join_loops(threads, STOP_WITHIN_S)
+        log.info("operator_stopped", unfinished=left)
+
+    def _loops(self, resync_s: float) -> list[Loop]:
+        """Bounds are a few times what a turn takes with every server slow: within them a restart would gain nothing."""
+        return [
+            Loop("scheduler", self._schedule, period_s=1.0, bound_s=30.0),
+            Loop("recovery", self._recover, period_s=5.0, bound_s=60.0),
+            Loop("mirror", self._mirror.turn, period_s=0.0, bound_s=90.0),
+            Loop("resync", self._resync.turn, period_s=resync_s, bound_s=3 * resync_s + 60.0),
+            Loop("fleet", self._measure_fleet, period_s=5.0, bound_s=60.0),
+            Loop("maintenance", self._maintain, period_s=60.0, bound_s=300.0),
+        ]
+
+    def _schedule(self) -> None:
+        report = self._scheduler.tick(self._clock())
+        self._metrics.record_tick(report)
+        for outcome in report.judged:
+            log_outcome(outcome)
+
+    def _recover(self) -> None:
+        report = self._recovery.sweep()
+        self._metrics.record_sweep(report)
+        for outcome in report.recovered:
+            log_outcome(outcome)
+
+    def _measure_fleet(self) -> None:
+        fleet = self._store.fleet(self._clock())
+        self._metrics.set_fleet(fleet.plants, fleet.schedule_lag_s, fleet.mirror_lag_s)
+        self._metrics.set_queue_depths(self._queue.depths())
+
+    def _maintain(self) -> None:
+        now = self._clock()
+        self._store.ensure_partitions(now)
+        self._store.drop_partitions((now - timedelta(days=self._poll_log_days)).date())
+        self._store.purge(1000)
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(EXIT_INTERRUPTED)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop

@@ -1,0 +1,101 @@
+"""From rows to `Plant.status`: the newest version only, never an older one, and nothing where nothing differs (PROTOCOL 27).
+
+`Mirror.turn` is called over and over by a loop of the operator, in any number of copies: a lease in the row keeps them out of each
+other's way, and the object's resourceVersion in every patch keeps them right if it does not.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from controller.domain.plant import PlantContext
+from controller.metrics import Metrics
+from controller.operator.digest import digest
+from controller.operator.kubernetes_api import ObjectChanged, PlantsApi
+from controller.operator.merge_patch import merge_patch
+from controller.operator.resource import PlantResource, ResourceUnreadable
+from controller.operator.status_document import status_document
+from controller.storage.ports import MirrorAck, Store
+
+log = structlog.get_logger()
+
+BATCH = 100
+"""Plants leased at once: their patches take a second or two, well within the lease."""
+LEASE_S = 30.0
+WAIT_S = 1.0
+SCAN_EVERY = timedelta(seconds=10)
+"""A lost notification is made good within this: the scan reads versions of all plants."""
+Objects = Mapping[UUID, PlantResource]
+
+
+class Mirror:
+    """One mirroring loop. Owned by one thread."""
+
+    def __init__(
+        self, store: Store, api: PlantsApi, metrics: Metrics, clock: Callable[[], datetime], at: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._metrics = metrics
+        self._clock = clock
+        self._at = at
+        self._scanned_at: datetime | None = None
+
+    def turn(self) -> None:
+        """Waits a moment for changes, then mirrors what has changed. Raises `StoreUnavailable` and the API server's errors."""
+        hinted = self._changes.wait(WAIT_S)
+        now = self._clock()
+        if hinted is None or self._scanned_at is None or now - self._scanned_at >= SCAN_EVERY:
+            self._scanned_at, hinted = now, None
+        if hinted == set():
+            return
+        while ids := self._store.lease_for_mirror(BATCH, self._clock(), LEASE_S, hinted):
+            self._mirror(ids)
+
+    def _mirror(self, ids: Sequence[UUID]) -> None:
+        """Mirrors leased plants: first the objects, then the rows, then the patches, so that no patch can carry an older row."""
+        mirrored: list[MirrorAck] = []
+        again = set(ids)
+        try:
+            objects = self._objects(self._store.read(ids))
+            # A row without its object waits until its lease ends: the watch or the next resync will tell what became of it.
+            again &= objects.keys()
+            rows = self._store.read(objects)
+            self._at("after-row-read")
+            for plant_id, resource in objects.items():
+                done = self._patch(rows[plant_id], resource)
+                if done is not None:
+                    mirrored.append(done)
+        finally:
+            self._store.acknowledge(mirrored, self._clock())
+            self._store.release(again - {done.plant_id for done in mirrored})
+
+    def _objects(self, rows: Mapping[UUID, PlantContext]) -> dict[UUID, PlantResource]:
+        found = {}
+        for plant_id, row in rows.items():
+            body = self._api.get(row.declaration.namespace, row.declaration.name)
+            if body is None or row.deleted:
+                continue
+            try:
+                resource = PlantResource.parse(body)
+            except ResourceUnreadable as error:
+                log.warning("plant_unreadable", plant_id=str(plant_id), message=str(error))
+                continue
+            if resource.uid == row.declaration.uid:
+                found[plant_id] = resource
+        return found
+
+    def _patch(self, row: PlantContext, resource: PlantResource) -> MirrorAck | None:
+        """Brings one object up to its row. None where the object has changed meanwhile: the row is leased again at once."""
+        patch = merge_patch(resource.status, status_document(row, resource, self._clock()))
+        if not patch:
+            return MirrorAck(row.plant_id, row.version, resource.resource_version, digest(resource.status))
+        try:
+            patched = self._api.patch_status(resource.namespace, resource.name, resource.uid, str(resource.resource_version), patch)
+        except ObjectChanged:
+            self._metrics.record_patch_conflict()
+            return None
+        self._metrics.record_patch()
+        return MirrorAck(row.plant_id, row.version, int(patched["metadata"]["resourceVersion"]), digest(patched.get("status", {})))

@@ -1,0 +1,101 @@
+"""From a Plant object to its row: level-based, so that doing it twice, late or out of order comes to the same (PROTOCOL 26).
+
+Called by the watch for each event and by resync for each object whose row differs.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import structlog
+
+from controller.domain.judge import judge_declared
+from controller.domain.plant import Declaration
+from controller.operator.digest import digest
+from controller.operator.kubernetes_api import ObjectChanged, PlantsApi
+from controller.operator.merge_patch import merge_patch
+from controller.operator.resource import PlantResource, Refusal, refusal
+from controller.operator.status_document import refused_document
+from controller.storage.ports import ApplyResult, LiveRow, Store
+from integrations.contract import Brand, VendorCapabilities
+
+log = structlog.get_logger()
+
+
+class ReconcileResult(StrEnum):
+    """What came of an event: the label of `solarinvest_reconciles_total`."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    REFUSED = "refused"
+    DELETED = "deleted"
+    STATUS_RESET = "status_reset"
+
+
+class Reconciler:
+    """Applies objects to rows. Stateless; called from several threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        api: PlantsApi,
+        capabilities: Mapping[Brand, VendorCapabilities],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._capabilities = capabilities
+        self._clock = clock
+
+    def reconcile(self, resource: PlantResource, deleted: bool = False) -> ReconcileResult:
+        """Makes the row what the object says. Raises `StoreUnavailable` and, for a refusal's status, the API server's errors."""
+        if deleted:
+            self._delete(resource)
+            return ReconcileResult.DELETED
+        refused = refusal(resource)
+        if refused is not None:
+            return self._refuse(resource, refused)
+        applied = self._store.apply(
+            resource.plant_id, self._declaration(resource), resource.resource_version, self._clock(), judge_declared
+        )
+        match applied.result:
+            case ApplyResult.DUPLICATE:
+                vendor_plant_id = resource.spec.vendor_plant_id or ""
+                return self._refuse(resource, Refusal.duplicate(resource.spec.brand, vendor_plant_id, applied.duplicate_of or "?"))
+            case ApplyResult.APPLIED:
+                log.info("plant_declared", plant=f"{resource.namespace}/{resource.name}", plant_id=str(resource.plant_id))
+                return ReconcileResult.APPLIED
+            case ApplyResult.STALE:
+                return ReconcileResult.STALE
+            case ApplyResult.UNCHANGED:
+                reset = self._store.reset_mirror(resource.plant_id, resource.resource_version, digest(resource.status), self._clock())
+                return ReconcileResult.STATUS_RESET if reset else ReconcileResult.UNCHANGED
+
+    def is_as_declared(self, resource: PlantResource, row: LiveRow) -> bool:
+        """Whether row and object agree, so that resync need not touch them."""
+        if refusal(resource) is not None or row.declaration != self._declaration(resource):
+            return False
+        return row.mirrored_digest == digest(resource.status) or resource.resource_version <= (row.mirrored_resource_version or 0)
+
+    def _declaration(self, resource: PlantResource) -> Declaration:
+        return resource.declaration(self._capabilities[resource.spec.brand].recommended_min_interval_seconds)
+
+    def _delete(self, resource: PlantResource) -> None:
+        if self._store.delete(resource.namespace, resource.name, resource.uid, resource.resource_version, self._clock()):
+            log.info("plant_deleted", plant=f"{resource.namespace}/{resource.name}", plant_id=str(resource.plant_id))
+
+    def _refuse(self, resource: PlantResource, refused: Refusal) -> ReconcileResult:
+        """A refused Plant is not monitored: what ran under its name stops, and its status says why."""
+        self._delete(resource)
+        document = refused_document(refused, resource, self._clock())
+        if document != resource.status:
+            log.warning("plant_refused", plant=f"{resource.namespace}/{resource.name}", reason=refused.reason)
+            try:
+                self._api.patch_status(
+                    resource.namespace, resource.name, resource.uid, str(resource.resource_version), merge_patch(resource.status, document)
+                )
+            except ObjectChanged:
+                # A newer event of the same object is on its way, and will say so again.
+                return ReconcileResult.STALE
+        return ReconcileResult.REFUSED
