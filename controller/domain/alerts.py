@@ -62,8 +62,8 @@ def _opened(plant_id: UUID, key: AlertKey, alarm: Alarm, now: datetime) -> Alert
 def _open(plant_id: UUID, key: AlertKey, severity: Severity, message: str, now: datetime) -> Alert:
     kind, code, device_sn = key
     return Alert(
-        # From key and instant, so that judging the same thing twice gives the same alert.
-        id=uuid5(plant_id, f"{kind}|{code}|{device_sn}|{now.isoformat()}"),
+        # From key and instant, so that judging the same thing twice gives the same alert; repr, so that no two keys read alike.
+        id=uuid5(plant_id, repr((kind.value, code, device_sn, now.isoformat()))),
         type=kind,
         severity=severity,
         vendor_alarm_code=code,

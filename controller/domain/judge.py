@@ -12,13 +12,15 @@ from controller.domain.alerts import judge_alarms, judge_offline, merge_alerts
 from controller.domain.explain import explain
 from controller.domain.outcome import Failed, Job, JobResult, NextPoll, Outcome, PollLog, Seen, SeenDays
 from controller.domain.plant import Alert, Declaration, Integration, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot
-from controller.domain.reading import believe
+from controller.domain.reading import believe, believe_days
 from controller.domain.schedule import BACKFILL_DAYS, close_at, day_retry_at, following_day, local_date, next_slot, phase_s
 from controller.domain.snapshot import merge_sample, merge_series
 from controller.domain.status import decide_status
 from integrations.contract import Reading
 
 RATE_LIMIT_BACKOFF_MAX = timedelta(hours=1)
+RETRY_AFTER_MAX = timedelta(hours=24)
+"""No vendor's wish keeps us away for longer than the longest poll interval."""
 _replace = msgspec.structs.replace
 
 
@@ -43,7 +45,7 @@ def judge_declared(context: PlantContext, previous: Declaration | None, now: dat
     """The plant under a new or changed declaration. A change of the spec, the scenario or the poll request is polled at once."""
     live, declaration = context.live, context.declaration
     if previous is None or previous.uid != declaration.uid:
-        live = _replace(live, polled_generation=0, handled_poll_request=None, integration=Integration.PENDING_DOCS)
+        live = _replace(live, polled_generation=0, handled_poll_request=None, integration=Integration.PENDING_DOCS, active_since=None)
     if previous is None or previous.timezone != declaration.timezone:
         live = _replace(live, day_due_at=None)
     asked = previous is None or _asks_for_poll(previous, declaration)
@@ -66,17 +68,17 @@ def judge_clock(context: PlantContext, now: datetime) -> Outcome:
 def judge_job(context: PlantContext, read: PlantContext, job: Job, result: JobResult, started_at: datetime, now: datetime) -> Outcome:
     """Closes `job`, whose exchanges were based on the plant as `read`, upon the plant as it stands now (`context`).
 
-    What the vendor said of a plant that has changed since is discarded: ERROR, SUPERSEDED (PROTOCOL 23).
+    What the vendor said of a plant that has changed since, were it an error, is discarded: ERROR, SUPERSEDED (PROTOCOL 23).
     """
-    if not isinstance(result, Failed) and _basis(context) != _basis(read):
+    if _basis(context) != _basis(read) and not (isinstance(result, Failed) and result.error.is_ours):
         result = Failed(PollError.SUPERSEDED)
     log = _log(context, job, result, started_at, now)
     if context.deleted:
         return Outcome(before=context, live=context.live, next_poll=NextPoll(None), log=log)
     if isinstance(result, Failed) and result.error.is_ours:
-        return _judge_undone(context, job, log, now)
+        return _judge_undone(context, read, job, log, now)
     if job.kind is JobType.DAILY:
-        return _judge_day(context, job, result, log, now)
+        return _judge_day(context, read, job, result, log, now)
     return _judge_poll(context, read, result, log, now)
 
 
@@ -108,24 +110,30 @@ def _judge_poll(context: PlantContext, read: PlantContext, result: JobResult, lo
     return _settle(context, live, now, alerts=alerts, days=days, next_poll=next_poll, log=log, refusals=refusals)
 
 
-def _judge_day(context: PlantContext, job: Job, result: JobResult, log: PollLog, now: datetime) -> Outcome:
+def _judge_day(context: PlantContext, read: PlantContext, job: Job, result: JobResult, log: PollLog, now: datetime) -> Outcome:
     assert job.day is not None
     live, zone = context.live, context.declaration.zone
     phase = phase_s(context.plant_id)
+    next_poll = _owed_poll(context, read, now)
     if isinstance(result, SeenDays):
         day = max(following_day(job.day, zone), local_date(now, zone) - timedelta(days=BACKFILL_DAYS))
         live = _replace(live, day_due_date=day, day_due_at=close_at(day, zone, phase))
-        return _settle(context, live, now, days=merge_series(context.days, result.energy_kwh, job.day, zone), log=log)
+        energy_kwh, refusals = believe_days(result.energy_kwh, context.declaration.capacity_kwp)
+        days = merge_series(context.days, energy_kwh, job.day, zone)
+        return _settle(context, live, now, days=days, next_poll=next_poll, log=log, refusals=refusals)
     error = result.error if isinstance(result, Failed) else None
     live = _replace(live, day_due_at=day_retry_at(job.day, zone, phase, now))
-    next_poll = None
     if error is PollError.AUTH_FAILED:
         live = _replace(live, integration=Integration.PAUSED_AUTH_ERROR, last_error=error)
-        next_poll = NextPoll(None)
+        next_poll = next_poll or NextPoll(None)
+    if error is PollError.RATE_LIMIT_EXCEEDED:
+        pause = _rate_limit_pause(context, live, _retry_after_s(result))
+        live = _replace(live, day_due_at=_later(live.day_due_at, now + pause))
+        next_poll = next_poll or _pushed_out(context, now, pause)
     return _settle(context, live, now, next_poll=next_poll, log=log)
 
 
-def _judge_undone(context: PlantContext, job: Job, log: PollLog, now: datetime) -> Outcome:
+def _judge_undone(context: PlantContext, read: PlantContext, job: Job, log: PollLog, now: datetime) -> Outcome:
     """A job that says nothing of the plant: it is due again at once, a daily job after its pause (DOMAIN 2, PROTOCOL 18)."""
     live = context.live
     if not is_pollable(context):
@@ -134,7 +142,7 @@ def _judge_undone(context: PlantContext, job: Job, log: PollLog, now: datetime) 
         return _settle(context, live, now, next_poll=NextPoll(now), log=log)
     assert job.day is not None
     live = _replace(live, day_due_at=day_retry_at(job.day, context.declaration.zone, phase_s(context.plant_id), now))
-    return _settle(context, live, now, log=log)
+    return _settle(context, live, now, next_poll=_owed_poll(context, read, now), log=log)
 
 
 def _settle(
@@ -223,9 +231,16 @@ def _next_poll_after(
     if error is PollError.AUTH_FAILED:
         return NextPoll(None)
     if error is PollError.RATE_LIMIT_EXCEEDED:
-        retry_after_s = result.retry_after_s if isinstance(result, Failed) else None
-        return NextPoll(now + _rate_limit_pause(context, live, retry_after_s))
+        return _pushed_out(context, now, _rate_limit_pause(context, live, _retry_after_s(result)))
     return _regular_poll(context, live, now)
+
+
+def _owed_poll(context: PlantContext, read: PlantContext, now: datetime) -> NextPoll | None:
+    """At the end of a daily job: now, if a poll was asked for that found the claim slot taken and was moved on (PROTOCOL 17)."""
+    declaration, live = context.declaration, context.live
+    requested = declaration.poll_requested is not None and declaration.poll_requested != live.handled_poll_request
+    owed = requested or declaration.generation != live.polled_generation or _asks_for_poll(read.declaration, declaration)
+    return NextPoll(now) if owed else None
 
 
 def _regular_poll(context: PlantContext, live: LiveState, now: datetime) -> NextPoll | None:
@@ -235,21 +250,34 @@ def _regular_poll(context: PlantContext, live: LiveState, now: datetime) -> Next
     return NextPoll(next_slot(context.plant_id, context.declaration.poll_interval_s, now))
 
 
+def _pushed_out(context: PlantContext, now: datetime, pause: timedelta) -> NextPoll:
+    """The next poll after `pause`, and never before the slot at which it is due anyway."""
+    slot = context.next_poll_at or next_slot(context.plant_id, context.declaration.poll_interval_s, now)
+    return NextPoll(max(slot, now + pause))
+
+
+def _retry_after_s(result: JobResult) -> float | None:
+    match result:
+        case Failed():
+            return result.retry_after_s
+        case Seen():
+            return result.alarm_retry_after_s
+        case _:
+            return None
+
+
 def _rate_limit_pause(context: PlantContext, live: LiveState, retry_after_s: float | None) -> timedelta:
-    if retry_after_s is not None:
-        return timedelta(seconds=retry_after_s)
+    # A wish that is no duration (negative, NaN) is none.
+    if retry_after_s is not None and retry_after_s >= 0:
+        return timedelta(seconds=min(retry_after_s, RETRY_AFTER_MAX.total_seconds()))
     pause: timedelta = timedelta(seconds=context.declaration.poll_interval_s) * (1 << min(live.consecutive_failures, 10))
     return min(pause, RATE_LIMIT_BACKOFF_MAX)
 
 
 def _asks_for_poll(previous: Declaration, current: Declaration) -> bool:
-    """Whether the change between two declarations is to be polled at once."""
-    return (previous.uid, previous.generation, previous.scenario, previous.poll_requested) != (
-        current.uid,
-        current.generation,
-        current.scenario,
-        current.poll_requested,
-    )
+    """Whether the change between two declarations is to be polled at once. A request that was taken away asks for nothing."""
+    requested = current.poll_requested is not None and current.poll_requested != previous.poll_requested
+    return requested or (previous.uid, previous.generation, previous.scenario) != (current.uid, current.generation, current.scenario)
 
 
 def _basis(context: PlantContext) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
 import msgspec
@@ -28,12 +29,31 @@ class Job(msgspec.Struct, frozen=True):
         return f"daily:plant:{self.plant_id}:{self.day}"
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """A job in a worker's hands. `locked`: somebody else holds the plant's lock, so it must not be read."""
+
+    job: Job
+    locked: bool = False
+
+
+class JobWhereabouts(StrEnum):
+    """Where an open claim's job is (PROTOCOL 15)."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
+    """The queue server is too young to tell: ask later."""
+
+
 class Seen(msgspec.Struct, frozen=True):
     """A poll that brought a reading. `alarms` is None where that look-up failed, and `alarm_error` says how."""
 
     reading: Reading
     alarms: AlarmList | None = None
     alarm_error: PollError | None = None
+    alarm_retry_after_s: float | None = None
+    """The vendor's wish where `alarm_error` is RATE_LIMIT_EXCEEDED. Seconds."""
 
 
 class SeenDays(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """Which of the vendor's values we believe (DOMAIN 3). Refused values count as missing, one by one; the rest of the reading stands."""
 
 import math
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -30,7 +31,7 @@ def believe(reading: Reading, live: LiveState, capacity_kwp: float | None, now: 
     refused: list[str] = []
 
     def number(name: str, value: float | None, limit: float = LIMIT) -> float | None:
-        if value is None or (math.isfinite(value) and 0 <= value < LIMIT and value <= limit):
+        if value is None or _is_plausible(value, limit):
             return value
         refused.append(name)
         return None
@@ -47,12 +48,11 @@ def believe(reading: Reading, live: LiveState, capacity_kwp: float | None, now: 
     sampled_at = instant("sampled_at", reading.sampled_at)
     if reading.sampled_at is None:
         sampled_at = last_seen_at
-    day_limit = LIMIT if capacity_kwp is None else capacity_kwp * 24
     believed = Reading(
         sampled_at=sampled_at,
         last_seen_at=last_seen_at,
         current_power_w=number("current_power_w", reading.current_power_w),
-        today_energy_kwh=number("today_energy_kwh", reading.today_energy_kwh, day_limit),
+        today_energy_kwh=number("today_energy_kwh", reading.today_energy_kwh, _day_limit(capacity_kwp)),
         total_energy_kwh=number("total_energy_kwh", reading.total_energy_kwh),
         grid_injection_power_w=number("grid_injection_power_w", reading.grid_injection_power_w),
     )
@@ -63,6 +63,22 @@ def believe(reading: Reading, live: LiveState, capacity_kwp: float | None, now: 
         refused.append("total_energy_kwh")
         believed = msgspec.structs.replace(believed, total_energy_kwh=None)
     return Believed(believed, tuple(refused), low_since)
+
+
+def believe_days(energy_kwh: Mapping[date, float], capacity_kwp: float | None) -> tuple[dict[date, float], tuple[str, ...]]:
+    """The vendor's daily series without implausible days, and a refusal for each of those (DOMAIN 3)."""
+    limit = _day_limit(capacity_kwp)
+    believed = {day: energy for day, energy in energy_kwh.items() if _is_plausible(energy, limit)}
+    return believed, ("today_energy_kwh",) * (len(energy_kwh) - len(believed))
+
+
+def _is_plausible(value: float, limit: float) -> bool:
+    return math.isfinite(value) and 0 <= value < LIMIT and value <= limit
+
+
+def _day_limit(capacity_kwp: float | None) -> float:
+    """The most energy that a day can bring. kWh."""
+    return LIMIT if capacity_kwp is None else capacity_kwp * 24
 
 
 def _counter(value: float | None, live: LiveState, at: datetime) -> tuple[float | None, datetime | None]:

@@ -62,9 +62,12 @@ def close_at(day: date, zone: ZoneInfo, phase: int) -> datetime:
 
 
 def day_retry_at(day: date, zone: ZoneInfo, phase: int, now: datetime) -> datetime:
-    """When a daily job that failed runs again: after as long as it is late already, so that the pauses double up to an hour."""
-    late = now - close_at(day, zone, phase)
-    return now + min(max(late, DAY_RETRY_MIN), DAY_RETRY_MAX)
+    """When a daily job that failed runs again: after as long as it is late already, so that the pauses double up to an hour.
+
+    Never before the day's close, which a changed timezone may have moved ahead.
+    """
+    due = close_at(day, zone, phase)
+    return max(due, now + min(max(now - due, DAY_RETRY_MIN), DAY_RETRY_MAX))
 
 
 def _exists(wall: datetime, zone: ZoneInfo) -> bool:

@@ -72,7 +72,8 @@ def _merged(row: Snapshot, reading: Reading, yesterday: Snapshot | None) -> Snap
         merged = msgspec.structs.replace(
             merged,
             current_power_w=reading.current_power_w,
-            total_energy_kwh=_greater(row.total_energy_kwh, reading.total_energy_kwh),
+            # A falling counter was refused before, or is the new base after an inverter was replaced (DOMAIN 3).
+            total_energy_kwh=row.total_energy_kwh if reading.total_energy_kwh is None else reading.total_energy_kwh,
             grid_injection_power_w=reading.grid_injection_power_w,
             last_seen_at=reading.last_seen_at or row.last_seen_at,
             source_sampled_at=reading.sampled_at,

@@ -41,9 +41,9 @@ def load_configuration(kubeconfig: Path | None) -> client.Configuration:
     configuration = client.Configuration()
     try:
         if kubeconfig is None:
-            config.load_incluster_config(configuration)
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            config.load_kube_config(str(kubeconfig), client_configuration=configuration)
+            config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException as error:
         raise KubernetesRefused(f"no Kubernetes identity: {error}; set KUBECONFIG or run in a pod with a service account") from None
     configuration.retries = False

@@ -22,6 +22,7 @@ from controller.probes import Progress, watch
 from controller.queueing.queue import RedisQueue
 from controller.scheduling.recovery import Recovery
 from controller.scheduling.scheduler import Scheduler
+from controller.storage.changes import ChangeListener
 from controller.storage.store import PostgresStore
 from integrations.contract import Brand, VendorCapabilities
 
@@ -37,6 +38,7 @@ class Operator:
     def __init__(
         self,
         store: PostgresStore,
+        changes: ChangeListener,
         queue: RedisQueue,
         configuration: client.Configuration,
         capabilities: Mapping[Brand, VendorCapabilities],
@@ -53,7 +55,7 @@ class Operator:
         self._poll_log_days = poll_log_days
         self._scheduler = Scheduler(store, queue, at)
         self._recovery = Recovery(store, queue, clock, at)
-        self._mirror = Mirror(store, api, metrics, clock, at)
+        self._mirror = Mirror(store, changes, api, metrics, clock, at)
         reconciler = Reconciler(store, api, capabilities, clock)
         self._resync = Resync(store, api, reconciler, metrics, clock)
         self._watch = Watch(reconciler, configuration, metrics)

@@ -17,6 +17,7 @@ from controller.operator.kubernetes_api import ObjectChanged, PlantsApi
 from controller.operator.merge_patch import merge_patch
 from controller.operator.resource import PlantResource, ResourceUnreadable
 from controller.operator.status_document import status_document
+from controller.storage.changes import ChangeListener
 from controller.storage.ports import MirrorAck, Store
 
 log = structlog.get_logger()
@@ -34,9 +35,10 @@ class Mirror:
     """One mirroring loop. Owned by one thread."""
 
     def __init__(
-        self, store: Store, api: PlantsApi, metrics: Metrics, clock: Callable[[], datetime], at: Callable[[str], None]
+        self, store: Store, changes: ChangeListener, api: PlantsApi, metrics: Metrics, clock: Callable[[], datetime], at: Callable[[str], None]
     ) -> None:
         self._store = store
+        self._changes = changes
         self._api = api
         self._metrics = metrics
         self._clock = clock
@@ -45,7 +47,7 @@ class Mirror:
 
     def turn(self) -> None:
         """Waits a moment for changes, then mirrors what has changed. Raises `StoreUnavailable` and the API server's errors."""
-        hinted = self._changes.wait(WAIT_S)
+        hinted = self._changes.wait_for_changes(WAIT_S)
         now = self._clock()
         if hinted is None or self._scanned_at is None or now - self._scanned_at >= SCAN_EVERY:
             self._scanned_at, hinted = now, None

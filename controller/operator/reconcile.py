@@ -76,7 +76,7 @@ class Reconciler:
         """Whether row and object agree, so that resync need not touch them."""
         if refusal(resource) is not None or row.declaration != self._declaration(resource):
             return False
-        return row.mirrored_digest == digest(resource.status) or resource.resource_version <= (row.mirrored_resource_version or 0)
+        return row.mirror.digest == digest(resource.status) or resource.resource_version <= row.mirror.resource_version
 
     def _declaration(self, resource: PlantResource) -> Declaration:
         return resource.declaration(self._capabilities[resource.spec.brand].recommended_min_interval_seconds)

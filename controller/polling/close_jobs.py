@@ -43,21 +43,25 @@ def close_jobs(store: PlantStore, finished: Mapping[UUID, Finished], pause: Paus
         for _ in range(ROUNDS):
             if not pending:
                 break
-            outcomes = [_judge(finished[plant_id], context) for plant_id, context in pending.items()]
-            stored |= _store(store, outcomes, finished, pause)
+            judged = (_judge(finished[plant_id], context) for plant_id, context in pending.items())
+            stored |= _store(store, [outcome for outcome in judged if outcome is not None], finished, pause)
             pending = _still_open(store, finished, pending.keys() - stored.keys(), pause)
     except StoreUnavailable:
         log.warning("jobs_not_closed", jobs=len(pending))
     return stored
 
 
-def _judge(item: Finished, context: PlantContext) -> Outcome:
+def _judge(item: Finished, context: PlantContext) -> Outcome | None:
+    """One plant that judging cannot bear must not take the batch along: it ends as an error of its own, or stays open (None)."""
     try:
         return judge_job(context, item.read, item.job, item.result, item.started_at, item.finished_at)
     except Exception:
-        # One plant that judging cannot bear must not take the batch along: it ends as an error of its own.
         log.exception("judging_failed", plant_id=str(item.job.plant_id))
+    try:
         return _without_data(item, context)
+    except Exception:
+        log.exception("judging_failed_without_data", plant_id=str(item.job.plant_id))
+        return None
 
 
 def _without_data(item: Finished, context: PlantContext) -> Outcome:
@@ -81,7 +85,11 @@ def _store(store: PlantStore, outcomes: list[Outcome], finished: Mapping[UUID, F
 def _store_without_data(store: PlantStore, outcome: Outcome, item: Finished, pause: Pause) -> dict[UUID, Outcome]:
     log.error("outcome_rejected", plant_id=str(outcome.plant_id), job_id=item.job.id)
     bare = _without_data(item, outcome.before)
-    ids = repeated(lambda: store.write([bare]), pause)
+    try:
+        ids = repeated(lambda: store.write([bare]), pause)
+    except StoreRejected:
+        log.exception("outcome_rejected_without_data", plant_id=str(outcome.plant_id), job_id=item.job.id)
+        return {}
     return {bare.plant_id: bare} if bare.plant_id in ids else {}
 
 

@@ -23,7 +23,7 @@ def plant_ref(context: PlantContext) -> PlantRef:
 
 
 def ask_vendor(job: Job, plant: PlantRef, adapter: VendorAdapter, exchange: Exchange, now: datetime) -> JobResult:
-    """The result of one job's exchanges. Raises `LeaseLost` and nothing else: an adapter that breaks its contract fails its own plant only."""
+    """The result of one job's exchanges. Raises `LeaseLost` only: an adapter that breaks its contract fails its own plant, no other."""
     try:
         if job.kind is JobType.DAILY:
             return _ask_for_days(job, plant, adapter, exchange, now)
@@ -31,26 +31,39 @@ def ask_vendor(job: Job, plant: PlantRef, adapter: VendorAdapter, exchange: Exch
     except LeaseLost:
         raise
     except AdapterError as error:
-        return Failed(PollError(error.error_type.value), error.message, error.retry_after_seconds)
+        return _told(error)
     except Exception as error:
-        log.exception("adapter_broke_contract", plant_id=str(job.plant_id), brand=job.brand)
-        return Failed(PollError.UNKNOWN_ERROR, f"unexpected {type(error).__name__} in the adapter")
+        log.exception("adapter_broke_contract", brand=adapter.brand, vendor_plant_id=plant.vendor_plant_id)
+        return _broken(error)
+
+
+def _told(error: AdapterError) -> Failed:
+    return Failed(PollError(error.error_type.value), error.message, error.retry_after_seconds)
+
+
+def _broken(error: Exception) -> Failed:
+    return Failed(PollError.UNKNOWN_ERROR, f"unexpected {type(error).__name__} in the adapter")
 
 
 def _ask_for_reading(plant: PlantRef, adapter: VendorAdapter, exchange: Exchange, now: datetime) -> Seen:
     reading = adapter.read_summary(plant, exchange, now)
-    alarms, error = _ask_for_alarms(plant, adapter, exchange, now)
-    return Seen(reading, alarms, error)
+    alarms = _ask_for_alarms(plant, adapter, exchange, now)
+    if isinstance(alarms, Failed):
+        return Seen(reading, None, alarms.error, alarms.retry_after_s)
+    return Seen(reading, alarms)
 
 
-def _ask_for_alarms(
-    plant: PlantRef, adapter: VendorAdapter, exchange: Exchange, now: datetime
-) -> tuple[AlarmList | None, PollError | None]:
-    """A failed alarm look-up leaves the poll a SUCCESS and is recorded (DOMAIN 2)."""
+def _ask_for_alarms(plant: PlantRef, adapter: VendorAdapter, exchange: Exchange, now: datetime) -> AlarmList | Failed:
+    """A failed alarm look-up, however it fails, leaves the poll a SUCCESS and is recorded (DOMAIN 2)."""
     try:
-        return adapter.read_alarms(plant, exchange, now), None
+        return adapter.read_alarms(plant, exchange, now)
+    except LeaseLost:
+        raise
     except AdapterError as error:
-        return None, PollError(error.error_type.value)
+        return _told(error)
+    except Exception as error:
+        log.exception("adapter_broke_contract", brand=adapter.brand, vendor_plant_id=plant.vendor_plant_id)
+        return _broken(error)
 
 
 def _ask_for_days(job: Job, plant: PlantRef, adapter: VendorAdapter, exchange: Exchange, now: datetime) -> SeenDays:

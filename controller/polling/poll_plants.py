@@ -12,7 +12,7 @@ import structlog
 
 from controller.domain.errors import LeaseLost, StoreUnavailable
 from controller.domain.judge import is_pollable
-from controller.domain.outcome import Failed, Job, JobResult, Outcome
+from controller.domain.outcome import Failed, Job, JobResult, Outcome, Taken as Taken
 from controller.domain.plant import PlantContext, PollError
 from controller.polling.close_jobs import Finished, close_jobs, holds_attempt
 from controller.polling.exchanges import ask_vendor, plant_ref
@@ -21,13 +21,6 @@ from controller.polling.repeat import Pause, repeated
 from integrations.contract import Brand, Exchange, VendorAdapter, VendorRequest, VendorResponse
 
 log = structlog.get_logger()
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """A job in the worker's hands. `locked`: somebody else holds the plant's lock, so it must not be read."""
-
-    job: Job
-    locked: bool = False
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -116,10 +109,17 @@ class PollPlants:
         elif not is_pollable(context):
             result = Failed(PollError.CANCELLED, "the plant was deleted or suspended before the job began")
         else:
-            result = ask_vendor(
-                item.job, plant_ref(context), self._adapters[item.job.brand], self._exchange(item.job, context, lease), started_at
-            )
+            result = self._ask(item.job, context, lease, started_at)
         return Finished(job=item.job, read=context, result=result, started_at=started_at, finished_at=self._clock())
+
+    def _ask(self, job: Job, context: PlantContext, lease: Lease, now: datetime) -> JobResult:
+        """What the vendor says. A plant that cannot even be asked (this build knows not its zone, say) fails by itself."""
+        try:
+            plant, adapter, exchange = plant_ref(context), self._adapters[job.brand], self._exchange(job, context, lease)
+        except Exception as error:
+            log.exception("plant_cannot_be_asked", plant_id=str(job.plant_id), brand=job.brand)
+            return Failed(PollError.UNKNOWN_ERROR, f"unexpected {type(error).__name__} before the first exchange")
+        return ask_vendor(job, plant, adapter, exchange, now)
 
     def _exchange(self, job: Job, context: PlantContext, lease: Lease) -> Exchange:
         """The plant's way to the vendor, open only while the lease holds (PROTOCOL 22)."""

@@ -2,25 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from controller.domain.outcome import Job, Outcome
+from controller.domain.outcome import Job, JobWhereabouts as JobWhereabouts, Outcome
 from controller.domain.plant import PlantContext
 from integrations.contract import Brand
 
 Judge = Callable[[PlantContext, datetime], Outcome]
-
-
-class JobWhereabouts(StrEnum):
-    """Where an open claim's job is (PROTOCOL 15)."""
-
-    WAITING = "WAITING"
-    RUNNING = "RUNNING"
-    LOST = "LOST"
-    UNKNOWN = "UNKNOWN"
-    """The queue server is too young to tell: ask later."""
 
 
 class ScheduleStore(Protocol):

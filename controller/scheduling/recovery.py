@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from controller.domain.judge import judge_lost
-from controller.domain.outcome import Job, Outcome
-from controller.scheduling.ports import JobQueue, JobWhereabouts, ScheduleStore
+from controller.domain.outcome import Job, JobWhereabouts, Outcome
+from controller.scheduling.ports import JobQueue, ScheduleStore
 
 GRACE = timedelta(seconds=10)
 """A claim younger than this may still be on its way into the queue."""

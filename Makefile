@@ -1,0 +1,104 @@
+# Everything that is run by hand or by .ci/run. `make help` lists it; CONTRIBUTING.md tells when to use what.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+# Test processes at once. Each that needs servers starts its own Postgres, Valkey and control plane (about 500 MB).
+WORKERS ?= 2
+# Fault tests wait for leases to end far more than they compute.
+FAULT_WORKERS ?= 4
+PYTEST := $(BIN)/python -m pytest
+SHORT := $(PYTEST) -m "not fault"
+
+##@ Set up
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+
+.PHONY: venv
+venv: $(READY) ## The virtual environment .venv: the product (.venv/bin/solarinvest) and the development tools
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); needed is Python 3.11, 3.12 or 3.13: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing into $(VENV): one to two minutes the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: lock
+lock: ## Renew requirements/*.txt from pyproject.toml (hashes for every platform and Python 3.11 to 3.13)
+	@PYTHON=$(PYTHON) hack/lock
+
+##@ See it run
+
+.PHONY: demo
+demo: $(READY) ## Start the whole system in the background and show `kubectl get plants`
+	@$(BIN)/python -m hack.demo up
+
+.PHONY: demo-status
+demo-status: ## Show the demo's processes and plants (exit code 3 unless all run)
+	@test -x $(BIN)/python || { echo "The demo does not run. Start it with: make demo"; exit 3; }
+	@$(BIN)/python -m hack.demo status
+
+.PHONY: demo-down
+demo-down: ## End the demo: no process is left, its data is removed
+	@test ! -x $(BIN)/python || $(BIN)/python -m hack.demo down
+
+##@ Check
+
+.PHONY: test
+test: ## Everything below down to `integration`: what a change must pass, under 10 minutes
+	@$(MAKE) lint format-check types imports unit contract integration
+
+.PHONY: lint
+lint: $(READY) ## Ruff's rules
+	$(BIN)/ruff check .
+
+.PHONY: format-check
+format-check: $(READY) ## Is everything formatted?
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(READY) ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(READY) ## The import contracts of pyproject.toml
+	$(BIN)/lint-imports
+
+.PHONY: unit
+unit: $(READY) ## Pure code: no server, no socket, no clock
+	$(SHORT) -n $(WORKERS) tests/unit
+
+.PHONY: contract
+contract: $(READY) ## One suite a port, over every implementation of it
+	$(SHORT) -n $(WORKERS) tests/contract
+
+.PHONY: integration
+integration: $(READY) ## Real Postgres, Valkey and API server, and the short fault tests
+	$(SHORT) -n $(WORKERS) tests/integration tests/faults
+
+.PHONY: test-faults
+test-faults: $(READY) ## Kill, freeze and cut off real processes, with long outages: about 25 minutes
+	$(PYTEST) -m fault -n $(FAULT_WORKERS) tests
+
+.PHONY: e2e
+e2e: ## The system in a kind cluster
+	@echo "E2E NOT RUN: there is no image and no chart yet, so tests in a cluster are not part of this version"
+
+##@ Change
+
+.PHONY: format
+format: $(READY) ## Format, and fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

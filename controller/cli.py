@@ -1,0 +1,184 @@
+"""The command line and the composition root: the only place where settings become objects.
+
+solarinvest operator | worker --brand solis | api | migrate | token
+"""
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import structlog
+import typer
+
+from controller import settings as conf
+from controller.api.roles import Role
+from controller.failpoints import Failpoints
+from controller.logs import configure
+from controller.metrics import Metrics
+from controller.polling.ports import Checkpoint, pass_by
+from controller.probes import ProbeServer, Progress
+from integrations.contract import Brand
+
+if TYPE_CHECKING:
+    from controller.storage.store import PostgresStore
+    from integrations.transport import FixtureTransport
+
+# Roles import their libraries when they are called: a worker shall not carry kopf, nor the operator litestar.
+
+EXIT_CONFIGURATION = 78
+"""As sysexits.h has it (EX_CONFIG): no supervisor helps by starting such a process again."""
+
+
+class WorkerBrand(StrEnum):
+    """Brands as users type them: in lower case, as in queue and folder names. A test holds them equal to `Brand`."""
+
+    SOLIS = "solis"
+    HUAWEI = "huawei"
+    GOODWE = "goodwe"
+    DELE = "dele"
+
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help="Tells for each solar plant whether it is well."
+)
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Entry point of the console script `solarinvest`."""
+    # Huey reads naive local times; whoever starts us may not have set it.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    try:
+        app()
+    except conf.ConfigurationError as error:
+        sys.stderr.write(f"solarinvest: configuration error\n{error}\n")
+        sys.exit(EXIT_CONFIGURATION)
+
+
+@app.command()
+def operator() -> None:
+    """Run the operator: reconcile Plants, schedule their polls, mirror their status. Any number of copies."""
+    from controller.operator.kubernetes_api import load_configuration
+    from controller.operator.main import Operator
+    from controller.queueing.queue import RedisQueue
+    from controller.storage.changes import ChangeListener
+    from controller.storage.database import Database
+    from controller.storage.store import PostgresStore
+    from integrations.registry import ADAPTERS
+
+    common, database, redis = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.RedisSettings)
+    kubernetes, retention = conf.read(conf.KubernetesSettings), conf.read(conf.RetentionSettings)
+    configure(common.log_level, (database.database_url, redis.redis_url))
+    metrics, progress = Metrics(), Progress()
+    probes = _start_probes(common, metrics, progress)
+    rows = Database(database.database_url, "solarinvest-operator", max_connections=8)
+    parts = Operator(
+        store=PostgresStore(rows),
+        changes=ChangeListener(rows),
+        queue=RedisQueue(redis.redis_url),
+        configuration=load_configuration(kubernetes.kubeconfig),
+        capabilities={brand: adapter.capabilities for brand, adapter in ADAPTERS.items()},
+        metrics=metrics,
+        clock=_clock,
+        at=_checkpoint(),
+        poll_log_days=retention.poll_log_days,
+    )
+    parts.run(progress, kubernetes.resync_s)
+    probes.stop()
+
+
+@app.command()
+def worker(brand: Annotated[WorkerBrand, typer.Option(help="The brand whose queue this worker serves.")]) -> None:
+    """Run a worker for one brand: take jobs, read the vendor, judge, store. Any number of copies."""
+    from controller.polling.poll_plants import PollPlants
+    from controller.worker import main as worker_role
+    from integrations.registry import ADAPTERS
+
+    common, database, redis = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.RedisSettings)
+    integration = conf.read(conf.IntegrationSettings)
+    integration.assert_mock_mode()
+    configure(common.log_level, (database.database_url, redis.redis_url))
+    metrics, progress, at = Metrics(), Progress(), _checkpoint()
+    probes = _start_probes(common, metrics, progress)
+    transport = _fixture_transport(integration, at)
+    poll_plants = PollPlants(_store(database, f"solarinvest-worker-{brand.value}"), transport, ADAPTERS, _clock, time.sleep, at)
+    exit_code = worker_role.run(Brand(brand.value.upper()), redis.redis_url, poll_plants, metrics, progress, at)
+    probes.stop()
+    raise typer.Exit(exit_code)
+
+
+@app.command()
+def api() -> None:
+    """Run the read API."""
+    from controller.api import main as api_role
+    from controller.storage.database import Database
+
+    common, database, listen = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.ApiSettings)
+    tokens = conf.read(conf.TokenSettings)
+    configure(common.log_level, (database.database_url, tokens.jwt_secret))
+    progress = Progress()
+    probes = _start_probes(common, Metrics(), progress)
+    api_role.run(Database(database.database_url, "solarinvest-api"), progress, listen.host, listen.port)
+    probes.stop()
+
+
+@app.command()
+def token(
+    role: Annotated[Role, typer.Option(help="What the bearer may see.")],
+    subject: Annotated[str, typer.Option(help="Who the bearer is; for a CUSTOMER, the ownerCustomerId.", min=1)],
+) -> None:
+    """Print a token for the read API, valid for 15 minutes. Signed with JWT_SECRET."""
+    from controller.api.tokens import mint
+
+    typer.echo(mint(conf.read(conf.TokenSettings).jwt_secret, role, subject, _clock()))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database schema up to date. Safe to run at any time, also several at once."""
+    from controller.storage.migrate import upgrade
+
+    common, database = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings)
+    configure(common.log_level, (database.database_url,))
+    upgrade(database.database_url.get_secret_value())
+    log.info("database_is_current")
+
+
+def _store(database: conf.DatabaseSettings, name: str) -> "PostgresStore":
+    from controller.storage.database import Database
+    from controller.storage.store import PostgresStore
+
+    return PostgresStore(Database(database.database_url, name))
+
+
+def _fixture_transport(integration: conf.IntegrationSettings, at: Checkpoint) -> "FixtureTransport":
+    from integrations.ledger import ExchangeLedger
+    from integrations.transport import FixtureTransport, default_fixtures
+
+    ledger = None if integration.ledger_file is None else ExchangeLedger(integration.ledger_file)
+    return FixtureTransport(integration.fixtures_dir or default_fixtures(), _clock, ledger, at)
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _start_probes(common: conf.CommonSettings, metrics: Metrics, progress: Progress) -> ProbeServer:
+    probes = ProbeServer(common.metrics_host, common.metrics_port, metrics.exposition, progress)
+    probes.start()
+    log.info("probes_listen", host=common.metrics_host, port=probes.port)
+    return probes
+
+
+def _checkpoint() -> Checkpoint:
+    text = os.environ.get("FAIL")
+    if not text:
+        return pass_by
+    try:
+        return Failpoints.parse(text).at
+    except ValueError as error:
+        raise conf.ConfigurationError(str(error)) from None

@@ -1,0 +1,153 @@
+"""Every metric of the product, and the only code that touches them. docs/metrics.md is held equal to this page by a test.
+
+Counters rise in the process that did the thing; sum them. Gauges of the fleet are read from Postgres by every operator; take `max by`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from controller.domain.outcome import Outcome
+from controller.domain.plant import JobType, PollError, PollStatus, Status
+from controller.scheduling.recovery import SweepReport
+from controller.scheduling.scheduler import TickReport
+from integrations.contract import Brand
+
+DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Seconds: fixtures answer in milliseconds, vendors in seconds, the longest timeout is 30 s."""
+_SLOW_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Metrics:
+    """One registry a process. Methods are called from several threads: prometheus_client locks each metric."""
+
+    def __init__(self) -> None:
+        # The instants at which counters began: a second series for each, which nobody asks for and `promtool check metrics` finds untold.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs has no annotations
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"solarinvest_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"solarinvest_{name}", text, labels, registry=registry)
+
+        self._polls = counter("polls_total", "Polls that ended, by how.", "brand", "result")
+        self._days = counter("daily_jobs_total", "Daily jobs that ended, by how.", "brand", "result")
+        self._duration = Histogram(
+            "solarinvest_poll_duration_seconds",
+            "From a poll's first exchange to its last.",
+            ["brand"],
+            buckets=DURATION_BUCKETS,
+            registry=registry,
+        )
+        self._adapter_errors = counter("adapter_errors_total", "Jobs whose adapter_error_type is set, by it.", "brand", "type")
+        self._refused = counter("refused_values_total", "Values of readings that were refused as implausible.", "brand", "field")
+        self._transitions = counter("status_transitions_total", "Changes of a plant's status, by the new one.", "brand", "to")
+        self._dropped = counter("messages_dropped_total", "Queue messages that led to no job, by why.", "brand", "reason")
+        self._given_back = counter("jobs_given_back_total", "Jobs that a worker returned to its queue without beginning them.", "brand")
+        self._abandoned = counter("jobs_abandoned_total", "Jobs that a worker began and could not close.", "brand")
+        self._retired = counter("worker_retirements_total", "Worker incarnations that lost their heartbeat, by why.", "brand", "reason")
+        self._claims = counter("claims_total", "Jobs claimed.", "kind")
+        self._epochs = counter("queue_epochs_total", "Times the queue server was found flushed, restarted or replaced, and made anew.")
+        self._lost = counter("jobs_lost_total", "Jobs found lost and closed as WORKER_LOST.", "brand")
+        self._reconciles = counter("reconciles_total", "Plant resources reconciled, by what came of it.", "result")
+        self._patches = counter("status_patches_total", "Patches of Plant.status that the API server accepted.")
+        self._conflicts = counter("status_patch_conflicts_total", "Patches of Plant.status that met a newer object and began anew.")
+        self._turns = counter("loop_turns_total", "Turns of the process's loops, by how they ended.", "loop", "result")
+        self._turn_time = Histogram(
+            "solarinvest_loop_turn_seconds", "How long a turn of a loop took.", ["loop"], buckets=_SLOW_BUCKETS, registry=registry
+        )
+        self._plants = gauge("plants", "Live plants by status. From Postgres: take max by (brand, status).", "brand", "status")
+        self._depth = gauge("queue_depth", "Messages that wait in a brand's queue.", "brand")
+        self._schedule_lag = gauge("schedule_lag_seconds", "Age of the oldest poll that is due and not claimed.", "brand")
+        self._mirror_lag = gauge("mirror_lag_seconds", "Age of the oldest change that Kubernetes does not have yet.")
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The body of /metrics and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+    def names(self) -> dict[str, tuple[str, tuple[str, ...], str]]:
+        """Name of each metric as written in queries ▶ (type, labels, text): what docs/metrics.md lists."""
+        found: dict[str, tuple[str, tuple[str, ...], str]] = {}
+        for metric in vars(self).values():
+            if isinstance(metric, Counter | Gauge | Histogram):
+                family: Any = metric
+                suffix = "_total" if isinstance(metric, Counter) else ""
+                found[f"{family._name}{suffix}"] = (family._type, tuple(family._labelnames), family._documentation)  # noqa: SLF001 no public way
+        return found
+
+    def record_outcome(self, outcome: Outcome) -> None:
+        """A stored judgement, whoever made it."""
+        if outcome.log is not None:
+            ended = self._polls if outcome.log.job_type is JobType.POLL else self._days
+            ended.labels(outcome.brand, "success" if outcome.log.status is PollStatus.SUCCESS else "error").inc()
+            if outcome.log.adapter_error_type is not None:
+                self._adapter_errors.labels(outcome.brand, outcome.log.adapter_error_type).inc()
+            if outcome.log.job_type is JobType.POLL and outcome.log.adapter_error_type is not PollError.WORKER_LOST:
+                self._duration.labels(outcome.brand).observe(outcome.log.duration_ms / 1000)
+        for field in outcome.refusals:
+            self._refused.labels(outcome.brand, field).inc()
+        if outcome.transition is not None:
+            self._transitions.labels(outcome.brand, outcome.transition[1]).inc()
+
+    def record_tick(self, report: TickReport) -> None:
+        self._claims.labels(JobType.POLL).inc(report.polls_claimed)
+        self._claims.labels(JobType.DAILY).inc(report.days_claimed)
+        self._epochs.inc(report.epoch_opened)
+        for outcome in report.judged:
+            self.record_outcome(outcome)
+
+    def record_sweep(self, report: SweepReport) -> None:
+        for outcome in report.recovered:
+            self._lost.labels(outcome.brand).inc()
+            self.record_outcome(outcome)
+
+    def record_reconcile(self, result: str) -> None:
+        self._reconciles.labels(result).inc()
+
+    def record_patch(self) -> None:
+        self._patches.inc()
+
+    def record_patch_conflict(self) -> None:
+        self._conflicts.inc()
+
+    def record_turn(self, loop: str, result: str, seconds: float) -> None:
+        """`result` is `ok` or the name of an error type."""
+        self._turns.labels(loop, result).inc()
+        self._turn_time.labels(loop).observe(seconds)
+
+    def record_dropped(self, brand: Brand, reason: str, count: int = 1) -> None:
+        self._dropped.labels(brand, reason).inc(count)
+
+    def record_given_back(self, brand: Brand, count: int) -> None:
+        self._given_back.labels(brand).inc(count)
+
+    def record_abandoned(self, brand: Brand, count: int) -> None:
+        self._abandoned.labels(brand).inc(count)
+
+    def record_retired(self, brand: Brand, reason: str) -> None:
+        self._retired.labels(brand, reason).inc()
+
+    def set_fleet(self, plants: Mapping[tuple[Brand, Status], int], schedule_lag_s: Mapping[Brand, float], mirror_lag_s: float) -> None:
+        """The fleet as the database has it now. Every brand and status gets a value, so that none outlives its plants."""
+        for brand in Brand:
+            self._schedule_lag.labels(brand).set(schedule_lag_s.get(brand, 0.0))
+            for status in Status:
+                self._plants.labels(brand, status).set(plants.get((brand, status), 0))
+        self._mirror_lag.set(mirror_lag_s)
+
+    def set_queue_depths(self, depths: Mapping[Brand, int]) -> None:
+        for brand in Brand:
+            self._depth.labels(brand).set(depths.get(brand, 0))

@@ -1,0 +1,93 @@
+"""The brand's Huey instance and its one task (DOMAIN 1, locked: Huey on Redis, one queue a brand).
+
+The worker takes, runs and closes jobs in batches; here each job then passes through stock `Huey.execute`, so that Huey's signals and
+hooks see it done, after its commit (PERFORMANCE 5, PROTOCOL 24).
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from huey import RedisHuey
+from huey.api import Task
+from huey.constants import EmptyData
+from huey.storage import RedisStorage
+from redis import Redis
+
+from controller.domain.outcome import Job
+from controller.domain.plant import JobType
+from controller.queueing.keys import list_key, queue_name
+from controller.queueing.messages import TASK_FUNCTION, TASK_MODULE, JobSerializer, encode_job
+from integrations.contract import Brand
+
+_SAMPLE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+
+
+class JobStorage(RedisStorage):  # type: ignore[misc]  # huey has no types
+    """Huey's Redis storage without revocation, which would cost two round trips a job. A queue is emptied by suspending plants."""
+
+    def put_data(self, key: str, value: bytes, is_result: bool = False) -> None:
+        raise NotImplementedError("jobs have no results and cannot be revoked")
+
+    def peek_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        return {}
+
+    def peek_data(self, key: str) -> Any:
+        return EmptyData
+
+    def pop_data(self, key: str) -> Any:
+        return EmptyData
+
+    def delete_data(self, key: str) -> bool:
+        return False
+
+
+class NotTaken(Exception):
+    """A job reached Huey without having been taken and closed by a worker: only `solarinvest worker` consumes this queue."""
+
+
+class PollTasks:
+    """Huey's view of one brand's jobs. Used by one thread."""
+
+    def __init__(self, brand: Brand, client: Redis) -> None:
+        self.brand = brand
+        self.huey = RedisHuey(
+            queue_name(brand),
+            storage_class=JobStorage,
+            connection_pool=client.connection_pool,
+            serializer=JobSerializer(),
+            results=False,
+            clean_name=False,
+        )
+        self._verdicts: dict[tuple[str, int], str] = {}
+        self._task = self.huey.task(name=TASK_FUNCTION, __module__=TASK_MODULE)(self._poll_plant)
+        self._check_names_and_bytes()
+
+    def task_for(self, job: Job) -> Task:
+        """The Huey task of a job; its id is the job id."""
+        return self._task.task_class((str(job.plant_id), job.attempt, job.lock_ttl_s), id=job.id)
+
+    def replay(self, job: Job, verdict: str) -> None:
+        """Lets Huey see a closed job done. `verdict` is what the task returns: SUCCESS or the error's name."""
+        key = (str(job.plant_id), job.attempt)
+        self._verdicts[key] = verdict
+        try:
+            self.huey.execute(self.task_for(job))
+        finally:
+            self._verdicts.pop(key, None)
+
+    def _poll_plant(self, plant_id: str, attempt: int, lock_ttl_s: int) -> str:
+        try:
+            return self._verdicts.pop((plant_id, attempt))
+        except KeyError:
+            raise NotTaken(plant_id) from None
+
+    def _check_names_and_bytes(self) -> None:
+        """The scripts know Huey's list and read its messages, and messages are written without Huey: a new Huey must not change either."""
+        if self.huey.storage.queue_key != list_key(self.brand):
+            raise RuntimeError(f"Huey names its list {self.huey.storage.queue_key}, not {list_key(self.brand)}")
+        poll = Job(_SAMPLE, 1, JobType.POLL, self.brand, 1200)
+        for job in (poll, Job(_SAMPLE, 2**40, JobType.DAILY, self.brand, 1200, date(2026, 1, 31))):
+            if self.huey.serialize_task(self.task_for(job)) != encode_job(job):
+                raise RuntimeError(f"Huey writes {job.id} in another way than encode_job")

@@ -1,0 +1,77 @@
+"""The scheduler's side of the queue: what is claimed goes in, what got lost is found (PROTOCOL 11, 12, 15)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from redis import Redis
+
+from controller.domain.outcome import Job, JobWhereabouts
+from controller.queueing.keys import BARRIER, BRANDS, brand_keys
+from controller.queueing.messages import encode_job
+from controller.queueing.server import Argument, QueueServer, Secret, connect
+from integrations.contract import Brand
+
+CHUNK = 500
+"""Jobs a call: Lua can unpack less than 8,000 values, and a script holds up the whole server while it runs."""
+LEASE_S = 30.0
+"""L of the protocol: how long a worker's right to talk to vendors outlives its last heartbeat. Seconds."""
+BARRIER_TTL_S = 86_400
+"""Longer than any enqueue or return can be late; lifted as soon as the job is closed."""
+
+_NUMBER = {brand: number for number, brand in enumerate(BRANDS, start=1)}
+_KEYS = brand_keys()
+T = TypeVar("T")
+
+
+class RedisQueue:
+    """Implements `scheduling.ports.JobQueue`. Threads may share one."""
+
+    def __init__(self, server: Redis | str | Secret, lease_s: float = LEASE_S) -> None:
+        """`server`: a client made by `connect`, or the URL to make one of."""
+        self._server = QueueServer(connect(server))
+        self._lease_ms = round(lease_s * 1000)
+
+    def open_epoch(self) -> bool:
+        """Makes the server usable if its epoch is missing or foreign (PROTOCOL 11). True if it did. Raises `QueueUnavailable`."""
+        return bool(self._server.call("open_epoch", _KEYS))
+
+    def enqueue(self, jobs: Sequence[Job]) -> int:
+        """Puts jobs into their brands' queues, each at most once; how many were new. May be repeated (PROTOCOL 12).
+
+        Raises `QueueUnavailable`, `EpochMissing`.
+        """
+        return sum(self._enqueue(chunk) for chunk in _chunks(jobs))
+
+    def check(self, jobs: Sequence[Job]) -> dict[Job, JobWhereabouts]:
+        """Where jobs are; each one found LOST gets a barrier (PROTOCOL 15). Raises `QueueUnavailable`, `EpochMissing`."""
+        found: dict[Job, JobWhereabouts] = {}
+        for chunk in _chunks(jobs):
+            args: list[Argument] = [self._lease_ms, BARRIER_TTL_S * 1000]
+            for job in chunk:
+                args += (_NUMBER[job.brand], job.id, job.attempt)
+            for job, where in zip(chunk, self._server.call("check", _KEYS, args), strict=True):
+                found[job] = JobWhereabouts(where.decode())
+        return found
+
+    def lift_barriers(self, jobs: Sequence[Job]) -> None:
+        """Removes the barriers of lost jobs once they are closed. Raises `QueueUnavailable`, `EpochMissing`."""
+        for chunk in _chunks(jobs):
+            args: list[Argument] = [BARRIER]
+            for job in chunk:
+                args += (str(job.plant_id), job.attempt)
+            self._server.call("release", (), args)
+
+    def depths(self) -> Mapping[Brand, int]:
+        """Messages waiting by brand. Raises `QueueUnavailable`, `EpochMissing`."""
+        return dict(zip(BRANDS, self._server.call("depths", _KEYS), strict=True))
+
+    def _enqueue(self, jobs: Sequence[Job]) -> int:
+        args: list[Argument] = []
+        for job in jobs:
+            args += (_NUMBER[job.brand], job.id, job.attempt, encode_job(job))
+        return int(self._server.call("enqueue", _KEYS, args))
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

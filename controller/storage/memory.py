@@ -1,0 +1,347 @@
+"""`MemoryStore`: the same store without a server, for unit tests and replay. Held to `PostgresStore` by tests/contract/test_store.py."""
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from controller.domain.errors import StoreRejected
+from controller.domain.outcome import Job, Outcome, PollLog
+from controller.domain.plant import Alert, AlertState, Declaration, HistoryPolicy, JobType, LiveState, PlantContext, Snapshot, Status
+from controller.domain.schedule import lock_ttl_s, next_slot
+from controller.scheduling.ports import Judge
+from controller.storage.applying import KnownPlant, refuse
+from controller.storage.ports import Applied, ApplyResult, Fleet, JudgeDeclared, LiveRow, MirrorAck, MirrorBooks
+from integrations.contract import Brand
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DAYS_READ = 5
+
+
+class Row(msgspec.Struct):
+    """One plant: what a row of `plants` and its rows in the other tables hold."""
+
+    plant_id: UUID
+    declaration: Declaration
+    resource_version: int
+    changed_at: datetime
+    live: LiveState = LiveState()
+    version: int = 0
+    deleted: bool = False
+    attempt: int = 0
+    done_attempt: int = 0
+    claim_kind: JobType | None = None
+    claim_day: date | None = None
+    claimed_at: datetime | None = None
+    next_poll_at: datetime | None = None
+    books: MirrorBooks = MirrorBooks(0, 0, None)
+    leased_until: datetime | None = None
+    alerts: dict[UUID, Alert] = {}
+    days: dict[date, Snapshot] = {}
+
+    @property
+    def is_claimed(self) -> bool:
+        return self.done_attempt < self.attempt
+
+    @property
+    def is_unmirrored(self) -> bool:
+        return not self.deleted and self.version > self.books.mirrored_version
+
+    @property
+    def has_transition(self) -> bool:
+        return self.live.status_since is not None and self.live.status_since >= self.changed_at
+
+
+def _serialised(method: Callable[Concatenate["MemoryStore", P], R]) -> Callable[Concatenate["MemoryStore", P], R]:
+    @wraps(method)
+    def locked(self: "MemoryStore", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return locked
+
+
+class MemoryStore:
+    """Plants in memory, one caller at a time. Implements `ports.Store`. `logs` holds every PollLog, by plant, in the order of closing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._rows: dict[UUID, Row] = {}
+        self._last_attempt = 0
+        self.logs: list[tuple[UUID, PollLog]] = []
+
+    @_serialised
+    def claim_polls(self, now: datetime, limit: int) -> list[Job]:
+        due = [(row.next_poll_at, row) for row in self._live() if row.next_poll_at is not None and row.next_poll_at <= now]
+        jobs = []
+        for _, row in sorted(due, key=lambda entry: entry[0])[:limit]:
+            row.next_poll_at = next_slot(row.plant_id, row.declaration.poll_interval_s, now)
+            if not row.is_claimed:
+                jobs.append(self._claim(row, JobType.POLL, now))
+        return jobs
+
+    @_serialised
+    def claim_days(self, now: datetime, limit: int) -> list[Job]:
+        due = [(row.live.day_due_at, row) for row in self._live() if row.live.day_due_at is not None and row.live.day_due_at <= now]
+        free = [entry for entry in due if not entry[1].is_claimed]
+        return [self._claim(row, JobType.DAILY, now, row.live.day_due_date) for _, row in sorted(free, key=lambda entry: entry[0])[:limit]]
+
+    @_serialised
+    def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
+        return {plant_id: _context(self._rows[plant_id]) for plant_id in plant_ids if plant_id in self._rows}
+
+    @_serialised
+    def write(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        return self._write(outcomes, None)
+
+    @_serialised
+    def judge_due(self, now: datetime, limit: int, judge: Judge) -> list[Outcome]:
+        due = [(row.live.clock_due_at, row) for row in self._live() if row.live.clock_due_at is not None and row.live.clock_due_at < now]
+        outcomes = [judge(_context(row), now) for _, row in sorted(due, key=lambda entry: entry[0])[:limit]]
+        self._write(outcomes, now)
+        return outcomes
+
+    @_serialised
+    def open_claims(self, claimed_before: datetime, limit: int, after: UUID | None = None) -> list[Job]:
+        claimed = [row for row in self._rows.values() if row.is_claimed and row.claimed_at is not None and row.claimed_at < claimed_before]
+        beyond = [row for row in claimed if after is None or row.plant_id > after]
+        return [_job(row) for row in sorted(beyond, key=lambda row: row.plant_id)[:limit]]
+
+    @_serialised
+    def apply(self, plant_id: UUID, declaration: Declaration, resource_version: int, now: datetime, judge: JudgeDeclared) -> Applied:
+        _check_text(declaration)
+        row = self._rows.get(plant_id)
+        namesake = next(
+            (other for other in self._live() if other.plant_id != plant_id and _name(other.declaration) == _name(declaration)), None
+        )
+        refusal = refuse(_known(row), _known(namesake), declaration, resource_version)
+        if refusal is not None:
+            return refusal
+        if namesake is not None:
+            self._replace(namesake, resource_version, now)
+        previous = None if row is None or row.deleted else row.declaration
+        if row is None:
+            row = Row(plant_id, declaration, resource_version, now)
+            self._rows[plant_id] = row
+        elif row.declaration.uid != declaration.uid:
+            row.books, row.leased_until, row.changed_at = MirrorBooks(0, 0, None), None, now
+        row.declaration, row.resource_version, row.deleted = declaration, resource_version, False
+        outcome = judge(_context(row), previous, now)
+        self._write([outcome], now)
+        return Applied(ApplyResult.APPLIED, outcome=outcome)
+
+    @_serialised
+    def delete(self, namespace: str, name: str, uid: str, resource_version: int, now: datetime) -> UUID | None:
+        for row in self._live():
+            if (*_name(row.declaration), row.declaration.uid) == (namespace, name, uid) and row.resource_version < resource_version:
+                _mark_deleted(row, resource_version, now)
+                return row.plant_id
+        return None
+
+    @_serialised
+    def delete_absent(self, present: Collection[str], listed_at: int, now: datetime) -> list[UUID]:
+        absent = [row for row in self._live() if row.declaration.uid not in present and row.resource_version < listed_at]
+        for row in absent:
+            _mark_deleted(row, listed_at, now)
+        return sorted(row.plant_id for row in absent)
+
+    @_serialised
+    def purge(self, limit: int) -> list[UUID]:
+        purged = sorted(row.plant_id for row in self._rows.values() if _is_purgeable(row))[:limit]
+        for plant_id in purged:
+            del self._rows[plant_id]
+        self.logs = [(plant_id, log) for plant_id, log in self.logs if plant_id not in purged]
+        return purged
+
+    @_serialised
+    def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID] | None = None) -> list[UUID]:
+        rows = [row for row in self._rows.values() if row.is_unmirrored and (row.leased_until is None or row.leased_until <= now)]
+        chosen = [row for row in rows if only is None or row.plant_id in only]
+        chosen = sorted(chosen, key=lambda row: (not row.has_transition, row.changed_at))[:limit]
+        for row in chosen:
+            row.leased_until = now + timedelta(seconds=lease_s)
+        return [row.plant_id for row in chosen]
+
+    @_serialised
+    def acknowledge(self, acks: Sequence[MirrorAck], now: datetime) -> None:
+        for ack in acks:
+            row = self._rows.get(ack.plant_id)
+            if row is None or not row.books.mirrored_version < ack.version <= row.version:
+                continue
+            row.books, row.leased_until = MirrorBooks(ack.version, ack.resource_version, ack.digest), None
+            if row.version > ack.version:
+                row.changed_at = now
+
+    @_serialised
+    def release(self, plant_ids: Iterable[UUID]) -> None:
+        for plant_id in plant_ids:
+            if plant_id in self._rows:
+                self._rows[plant_id].leased_until = None
+
+    @_serialised
+    def live_rows(self) -> dict[str, LiveRow]:
+        live = (row for row in self._rows.values() if not row.deleted)
+        return {row.declaration.uid: LiveRow(row.plant_id, row.declaration, row.books) for row in live}
+
+    @_serialised
+    def mirror_books(self, plant_ids: Iterable[UUID]) -> dict[UUID, MirrorBooks]:
+        return {plant_id: self._rows[plant_id].books for plant_id in plant_ids if plant_id in self._rows}
+
+    @_serialised
+    def reset_mirror(self, plant_id: UUID, resource_version: int, digest: str, now: datetime) -> bool:
+        row = self._rows.get(plant_id)
+        if row is None or row.deleted or row.books.mirrored_version == 0:
+            return False
+        if row.books.resource_version >= resource_version or row.books.digest == digest:
+            return False
+        if not row.is_unmirrored:
+            row.changed_at = now
+        row.books = msgspec.structs.replace(row.books, mirrored_version=0)
+        return True
+
+    @_serialised
+    def fleet(self, now: datetime) -> Fleet:
+        plants: dict[tuple[Brand, Status], int] = {}
+        schedule_lag_s = dict.fromkeys(Brand, 0.0)
+        mirror_lag_s = 0.0
+        for row in self._live():
+            brand = row.declaration.brand
+            plants[brand, row.live.status] = plants.get((brand, row.live.status), 0) + 1
+            if row.next_poll_at is not None and row.next_poll_at <= now and not row.is_claimed:
+                schedule_lag_s[brand] = max(schedule_lag_s[brand], (now - row.next_poll_at).total_seconds())
+            if row.is_unmirrored:
+                mirror_lag_s = max(mirror_lag_s, (now - row.changed_at).total_seconds())
+        return Fleet(plants, schedule_lag_s, mirror_lag_s)
+
+    def ensure_partitions(self, now: datetime, days_ahead: int = 7) -> list[str]:
+        """There are none here."""
+        return []
+
+    @_serialised
+    def drop_partitions(self, before: date) -> list[str]:
+        """Drops the logs of the days; there are no partitions to name."""
+        self.logs = [(plant_id, log) for plant_id, log in self.logs if log.claimed_at.astimezone(UTC).date() >= before]
+        return []
+
+    def _live(self) -> Iterator[Row]:
+        return (row for row in list(self._rows.values()) if not row.deleted)
+
+    def _claim(self, row: Row, kind: JobType, now: datetime, day: date | None = None) -> Job:
+        self._last_attempt += 1
+        row.attempt, row.claim_kind, row.claim_day, row.claimed_at = self._last_attempt, kind, day, now
+        return _job(row)
+
+    def _replace(self, namesake: Row, resource_version: int, now: datetime) -> None:
+        known = _known(namesake)
+        if known is not None and known.is_forgettable:
+            del self._rows[namesake.plant_id]
+        else:
+            _mark_deleted(namesake, resource_version, now)
+
+    def _write(self, outcomes: Sequence[Outcome], now: datetime | None) -> set[UUID]:
+        assert len({outcome.plant_id for outcome in outcomes}) == len(outcomes), "two outcomes of one plant in one call"
+        for outcome in outcomes:
+            _check_text(outcome)
+        held = [outcome for outcome in outcomes if self._holds(outcome)]
+        for outcome in held:
+            _check_alerts(self._rows[outcome.plant_id], outcome)
+        for outcome in held:
+            self._store(outcome, now)
+        return {outcome.plant_id for outcome in held}
+
+    def _holds(self, outcome: Outcome) -> bool:
+        """The fence (PROTOCOL 4)."""
+        row = self._rows.get(outcome.plant_id)
+        if row is None or row.version != outcome.before.version:
+            return False
+        return outcome.log is None or (row.attempt == outcome.log.attempt and row.is_claimed)
+
+    def _store(self, outcome: Outcome, now: datetime | None) -> None:
+        row, log = self._rows[outcome.plant_id], outcome.log
+        if not row.is_unmirrored:
+            row.changed_at = now or (datetime.now(UTC) if log is None else log.finished_at)
+        row.version += 1
+        row.live = outcome.live
+        row.alerts = {**row.alerts, **{alert.id: alert for alert in outcome.alerts}}
+        row.days = {**row.days, **{day.date: day for day in outcome.days}}
+        if outcome.next_poll is not None:
+            row.next_poll_at = outcome.next_poll.at
+        if log is not None:
+            row.done_attempt = log.attempt
+            self.logs.append((outcome.plant_id, log))
+
+
+def _context(row: Row) -> PlantContext:
+    newest_first = sorted(row.days.values(), key=lambda day: day.date, reverse=True)
+    if row.claim_kind is JobType.DAILY and row.is_claimed and row.claim_day is not None:
+        oldest = row.claim_day - timedelta(days=DAYS_READ - 1)
+        days = [day for day in newest_first if day.date >= oldest]
+    else:
+        days = newest_first[:DAYS_READ]
+    return PlantContext(
+        plant_id=row.plant_id,
+        declaration=row.declaration,
+        live=row.live,
+        version=row.version,
+        deleted=row.deleted,
+        attempt=row.attempt,
+        done_attempt=row.done_attempt,
+        claim_kind=row.claim_kind,
+        claimed_at=row.claimed_at,
+        next_poll_at=row.next_poll_at,
+        alerts=tuple(sorted((alert for alert in row.alerts.values() if alert.is_active), key=lambda alert: (alert.opened_at, alert.id))),
+        days=tuple(days),
+    )
+
+
+def _job(row: Row) -> Job:
+    assert row.claim_kind is not None
+    declaration = row.declaration
+    return Job(row.plant_id, row.attempt, row.claim_kind, declaration.brand, lock_ttl_s(declaration.poll_interval_s), row.claim_day)
+
+
+def _known(row: Row | None) -> KnownPlant | None:
+    return None if row is None else KnownPlant(row.plant_id, row.declaration, row.resource_version, row.deleted, row.attempt)
+
+
+def _name(declaration: Declaration) -> tuple[str, str]:
+    return (declaration.namespace, declaration.name)
+
+
+def _mark_deleted(row: Row, resource_version: int, now: datetime) -> None:
+    row.deleted = True
+    row.next_poll_at = None
+    row.live = msgspec.structs.replace(row.live, clock_due_at=None, day_due_at=None)
+    row.version += 1
+    row.changed_at = now
+    row.leased_until = None
+    row.resource_version = max(row.resource_version, resource_version)
+
+
+def _is_purgeable(row: Row) -> bool:
+    forgotten = row.declaration.history_policy is HistoryPolicy.DELETE or row.declaration.vendor_plant_id is None
+    return row.deleted and not row.is_claimed and forgotten
+
+
+def _check_text(value: object) -> None:
+    """Refuses what Postgres refuses: text with NUL or a lone surrogate."""
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        raise StoreRejected("UnicodeEncodeError") from None
+    if b"\\u0000" in encoded:
+        raise StoreRejected("text with NUL")
+
+
+def _check_alerts(row: Row, outcome: Outcome) -> None:
+    """The partial unique index: at most one active alert a key."""
+    after = {**row.alerts, **{alert.id: alert for alert in outcome.alerts}}
+    keys = [alert.key for alert in after.values() if alert.state is not AlertState.RESOLVED]
+    if len(keys) != len(set(keys)):
+        raise StoreRejected("two active alerts of one key")

@@ -1,0 +1,138 @@
+"""What the stores offer beyond the ports of `polling` and `scheduling`: the operator's side. One contract suite covers both stores."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from controller.domain.outcome import Outcome
+from controller.domain.plant import Declaration, PlantContext, Status
+from controller.polling.ports import PlantStore
+from controller.scheduling.ports import ScheduleStore
+from integrations.contract import Brand
+
+JudgeDeclared = Callable[[PlantContext, Declaration | None, datetime], Outcome]
+"""`domain.judge.judge_declared`: the plant with its new declaration, the previous one (None: new, or back after a deletion), now."""
+
+
+class ApplyResult(StrEnum):
+    APPLIED = "APPLIED"
+    """The declaration was new or had changed: it is stored and judged."""
+    UNCHANGED = "UNCHANGED"
+    """It is what is stored already."""
+    STALE = "STALE"
+    """The object is older than what was applied, or than the deletion."""
+    DUPLICATE = "DUPLICATE"
+    """Another live Plant of the namespace has this vendor identity. Nothing was changed (DOMAIN 1)."""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What became of one declaration. `duplicate_of` names the other Plant, `outcome` is what was stored."""
+
+    result: ApplyResult
+    duplicate_of: str | None = None
+    outcome: Outcome | None = None
+
+
+class MirrorAck(msgspec.Struct, frozen=True):
+    """A patch that the API server took: the plant's `version` it showed, the object's resourceVersion after it, the status' digest."""
+
+    plant_id: UUID
+    version: int
+    resource_version: int
+    digest: str
+
+
+class MirrorBooks(msgspec.Struct, frozen=True):
+    """What Kubernetes was last told of a plant."""
+
+    mirrored_version: int
+    resource_version: int
+    digest: str | None
+
+
+class LiveRow(msgspec.Struct, frozen=True):
+    """A live plant as resync compares it with its resource: as declared, and as last told to Kubernetes."""
+
+    plant_id: UUID
+    declaration: Declaration
+    mirror: MirrorBooks
+
+
+class Fleet(msgspec.Struct, frozen=True):
+    """Numbers over all live plants, for metrics."""
+
+    plants: Mapping[tuple[Brand, Status], int]
+    schedule_lag_s: Mapping[Brand, float]
+    """Age of the oldest poll that is due and unclaimed, by brand; 0 where none is. Seconds."""
+    mirror_lag_s: float
+    """Age of the oldest change that Kubernetes has not been told. Seconds."""
+
+
+class Store(PlantStore, ScheduleStore, Protocol):
+    """Every method raises `StoreUnavailable`; those that store text and numbers of others raise `StoreRejected` too."""
+
+    def apply(self, plant_id: UUID, declaration: Declaration, resource_version: int, now: datetime, judge: JudgeDeclared) -> Applied:
+        """Takes over a Plant resource if it is newer than the one applied, and judges the plant under it, in one transaction (PROTOCOL 26).
+
+        The same Plant under another plant id (vendorPlantId was set, or it was created anew) is deleted in the same transaction; a row
+        that never had a vendor identity nor a job is removed. A deleted plant comes back with its history. Raises `StoreRejected`.
+        """
+        ...
+
+    def delete(self, namespace: str, name: str, uid: str, resource_version: int, now: datetime) -> UUID | None:
+        """Marks the plant of a deleted resource, unless what is applied is as new or of another uid. Its id, if it was marked.
+
+        An open claim stays open (PROTOCOL 3).
+        """
+        ...
+
+    def delete_absent(self, present: Collection[str], listed_at: int, now: datetime) -> list[UUID]:
+        """Marks the live plants whose uid is not in `present`, a complete list at resourceVersion `listed_at`, and that were applied
+        before it (PROTOCOL 26)."""
+        ...
+
+    def live_rows(self) -> dict[str, LiveRow]:
+        """Every live plant by the uid of its resource, in one pass."""
+        ...
+
+    def purge(self, limit: int) -> list[UUID]:
+        """Removes up to `limit` deleted plants with all their rows: those of historyPolicy Delete, and those that never had a vendor
+        identity. An open claim makes it wait (PROTOCOL 3)."""
+        ...
+
+    def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID] | None = None) -> list[UUID]:
+        """Up to `limit` live plants (of `only`) that Kubernetes has not been told the newest version of, transitions first, then oldest
+        first. Nobody else gets them within `lease_s`, until they are acknowledged or released."""
+        ...
+
+    def acknowledge(self, acks: Sequence[MirrorAck], now: datetime) -> None:
+        """Notes patches and ends the leases. A mirrored version never goes back (PROTOCOL 27)."""
+        ...
+
+    def release(self, plant_ids: Iterable[UUID]) -> None:
+        """Ends leases without a patch."""
+        ...
+
+    def mirror_books(self, plant_ids: Iterable[UUID]) -> dict[UUID, MirrorBooks]:
+        """What was acknowledged last, by plant."""
+        ...
+
+    def reset_mirror(self, plant_id: UUID, resource_version: int, digest: str, now: datetime) -> bool:
+        """Has the plant mirrored again if its object, at `resource_version`, shows another status than was last patched (PROTOCOL 27)."""
+        ...
+
+    def fleet(self, now: datetime) -> Fleet:
+        """Counts and lags for metrics, in one pass."""
+        ...
+
+    def ensure_partitions(self, now: datetime, days_ahead: int = 7) -> list[str]:
+        """Makes room for the PollLogs of the coming days; names what it made."""
+        ...
+
+    def drop_partitions(self, before: date) -> list[str]:
+        """Drops the PollLogs of claims before the UTC day `before`, as far as no open claim needs them; names what it dropped."""
+        ...

@@ -1,0 +1,339 @@
+"""`PostgresStore`: plants as rows, in set-based statements. The promises are PROTOCOL's, rule by rule; the SQL is in `queries`."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+import psycopg
+from msgspec.structs import asdict
+
+from controller.domain.errors import StoreRejected
+from controller.domain.outcome import Job, Outcome
+from controller.domain.plant import Declaration, JobType, PlantContext, Status
+from controller.domain.schedule import lock_ttl_s, next_slot
+from controller.scheduling.ports import Judge
+from controller.storage import partitions, queries
+from controller.storage.applying import KnownPlant, refuse
+from controller.storage.database import Database
+from controller.storage.ports import Applied, ApplyResult, Fleet, JudgeDeclared, LiveRow, MirrorAck, MirrorBooks
+from integrations.contract import Brand
+
+T = TypeVar("T")
+Connection = psycopg.Connection[Any]
+
+DAYS_READ = 5
+"""Judging looks at D-3 to D-0, at the day before a day it changes, and no further (DOMAIN 4)."""
+APPLY_ROUNDS = 5
+"""Another operator may make or remove the row between our look and our insert; each round sees what it did."""
+
+_CONTEXT = msgspec.json.Decoder(PlantContext)
+_DECLARATION = msgspec.json.Decoder(Declaration)
+
+
+class PostgresStore:
+    """Plants in Postgres. Thread-safe. Implements `ports.Store`, and with it the ports of `polling` and `scheduling`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._days_with_partition: set[date] = set()
+
+    # The poll's way: claim, read, write.
+
+    def claim_polls(self, now: datetime, limit: int) -> list[Job]:
+        self._ensure_partition(now)
+        return self._in_transaction(lambda connection: _claim_polls(connection, now, limit))
+
+    def claim_days(self, now: datetime, limit: int) -> list[Job]:
+        self._ensure_partition(now)
+        return self._in_transaction(lambda connection: _claim_days(connection, now, limit))
+
+    def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
+        ids = list(plant_ids)
+        return self._database.run(lambda connection: _read(connection, ids)) if ids else {}
+
+    def write(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        return self._database.run(lambda connection: _write(connection, outcomes)) if outcomes else set()
+
+    def judge_due(self, now: datetime, limit: int, judge: Judge) -> list[Outcome]:
+        while True:
+            outcomes, is_last = self._in_transaction(lambda connection: _judge_due(connection, now, limit, judge))
+            if outcomes or is_last:
+                return outcomes
+
+    def open_claims(self, claimed_before: datetime, limit: int, after: UUID | None = None) -> list[Job]:
+        parameters = {"before": claimed_before, "limit": limit, "after": after or UUID(int=0)}
+        rows = self._database.run(lambda connection: connection.execute(queries.OPEN_CLAIMS, parameters).fetchall())
+        return [
+            Job(plant_id, attempt, JobType(kind), Brand(brand), lock_ttl_s(interval_s), day)
+            for plant_id, attempt, kind, brand, interval_s, day in rows
+        ]
+
+    # What the operator declares.
+
+    def apply(self, plant_id: UUID, declaration: Declaration, resource_version: int, now: datetime, judge: JudgeDeclared) -> Applied:
+        # Most events are the echo of our own status patches: one look, no lock, no commit.
+        target, namesake = self._database.run(lambda connection: _known(connection, queries.KNOWN, plant_id, declaration))
+        refusal = refuse(target, namesake, declaration, resource_version)
+        if refusal is not None:
+            return refusal
+        return self._in_transaction(lambda connection: _apply(connection, plant_id, declaration, resource_version, now, judge))
+
+    def delete(self, namespace: str, name: str, uid: str, resource_version: int, now: datetime) -> UUID | None:
+        parameters = {"namespace": namespace, "name": name, "uid": uid, "resource_version": resource_version, "now": now}
+        row = self._database.run(lambda connection: connection.execute(queries.DELETE, parameters).fetchone())
+        return None if row is None else UUID(str(row[0]))
+
+    def delete_absent(self, present: Collection[str], listed_at: int, now: datetime) -> list[UUID]:
+        uids = frozenset(present)
+
+        def work(connection: Connection) -> list[UUID]:
+            rows = connection.execute(queries.LIVE_UIDS_BEFORE, {"listed_at": listed_at}).fetchall()
+            absent = [(plant_id, uid) for plant_id, uid in rows if uid not in uids]
+            if not absent:
+                return []
+            ids, absent_uids = (list(column) for column in zip(*absent, strict=True))
+            locked = _column(connection, queries.LOCK_ABSENT, {"plant_ids": ids, "uids": absent_uids, "listed_at": listed_at})
+            _mark_deleted(connection, locked, listed_at, now)
+            return locked
+
+        return self._in_transaction(work)
+
+    def live_rows(self) -> dict[str, LiveRow]:
+        rows = self._database.run(lambda connection: connection.execute(queries.LIVE_ROWS).fetchall())
+        return {
+            uid: LiveRow(plant_id, _DECLARATION.decode(row), MirrorBooks(version, resource_version, digest))
+            for uid, plant_id, row, version, resource_version, digest in rows
+        }
+
+    def purge(self, limit: int) -> list[UUID]:
+        def work(connection: Connection) -> list[UUID]:
+            plant_ids: list[UUID] = _column(connection, queries.PURGEABLE, {"limit": limit})
+            if plant_ids:
+                partitions.delete_logs(connection, plant_ids)
+                connection.execute(queries.PURGE, {"plant_ids": plant_ids})
+            return plant_ids
+
+        return self._in_transaction(work)
+
+    # What Kubernetes is told.
+
+    def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID] | None = None) -> list[UUID]:
+        if only is not None and not only:
+            return []
+        statement = queries.LEASE_ANY if only is None else queries.LEASE_ONLY
+        until = datetime.fromtimestamp(now.timestamp() + lease_s, UTC)
+        parameters = {"limit": limit, "now": now, "until": until, "only": None if only is None else list(only)}
+        rows = self._database.run(lambda connection: connection.execute(statement, parameters).fetchall())
+        return [plant_id for plant_id, _, _ in sorted(rows, key=lambda row: (not row[1], row[2]))]
+
+    def acknowledge(self, acks: Sequence[MirrorAck], now: datetime) -> None:
+        if not acks:
+            return
+        parameters = {
+            "plant_ids": [ack.plant_id for ack in acks],
+            "versions": [ack.version for ack in acks],
+            "resource_versions": [ack.resource_version for ack in acks],
+            "digests": [ack.digest for ack in acks],
+            "now": now,
+        }
+        self._database.run(lambda connection: connection.execute(queries.ACKNOWLEDGE, parameters))
+
+    def release(self, plant_ids: Iterable[UUID]) -> None:
+        parameters = {"plant_ids": list(plant_ids)}
+        self._database.run(lambda connection: connection.execute(queries.RELEASE, parameters))
+
+    def mirror_books(self, plant_ids: Iterable[UUID]) -> dict[UUID, MirrorBooks]:
+        parameters = {"plant_ids": list(plant_ids)}
+        rows = self._database.run(lambda connection: connection.execute(queries.MIRROR_BOOKS, parameters).fetchall())
+        return {plant_id: MirrorBooks(version, resource_version, digest) for plant_id, version, resource_version, digest in rows}
+
+    def reset_mirror(self, plant_id: UUID, resource_version: int, digest: str, now: datetime) -> bool:
+        parameters = {"plant_id": plant_id, "resource_version": resource_version, "digest": digest, "now": now}
+        return self._database.run(lambda connection: connection.execute(queries.RESET_MIRROR, parameters).rowcount == 1)
+
+    # What metrics and maintenance need.
+
+    def fleet(self, now: datetime) -> Fleet:
+        rows = self._database.run(lambda connection: connection.execute(queries.FLEET, {"now": now}).fetchall())
+        lags = dict.fromkeys(Brand, 0.0)
+        for brand, _, _, due_since, _ in rows:
+            lags[Brand(brand)] = max(lags[Brand(brand)], _age_s(due_since, now))
+        return Fleet(
+            plants={(Brand(brand), Status(status)): count for brand, status, count, _, _ in rows},
+            schedule_lag_s=lags,
+            mirror_lag_s=max((_age_s(changed_at, now) for *_, changed_at in rows), default=0.0),
+        )
+
+    def ensure_partitions(self, now: datetime, days_ahead: int = 7) -> list[str]:
+        return self._database.run(lambda connection: partitions.ensure_partitions(connection, now, days_ahead))
+
+    def drop_partitions(self, before: date) -> list[str]:
+        return self._database.run(lambda connection: partitions.drop_partitions(connection, before))
+
+    def _ensure_partition(self, now: datetime) -> None:
+        """No claim without a partition for its log, also where maintenance has not run for weeks."""
+        day = now.astimezone(UTC).date()
+        if day in self._days_with_partition:
+            return
+        self._database.run(lambda connection: partitions.ensure_partitions(connection, now, days_ahead=1))
+        self._days_with_partition = {day}
+
+    def _in_transaction(self, work: Callable[[Connection], T]) -> T:
+        def transaction(connection: Connection) -> T:
+            with connection.transaction():
+                return work(connection)
+
+        return self._database.run(transaction)
+
+
+def _claim_polls(connection: Connection, now: datetime, limit: int) -> list[Job]:
+    jobs: list[Job] = []
+    slots: list[datetime] = []
+    moved_ids: list[UUID] = []
+    moved_slots: list[datetime] = []
+    for plant_id, brand, interval_s, attempt in connection.execute(queries.LOCK_DUE_POLLS, {"now": now, "limit": limit}):
+        slot = next_slot(plant_id, interval_s, now)
+        if attempt is None:
+            moved_ids.append(plant_id)
+            moved_slots.append(slot)
+            continue
+        jobs.append(Job(plant_id, attempt, JobType.POLL, Brand(brand), lock_ttl_s(interval_s)))
+        slots.append(slot)
+    if moved_ids:
+        connection.execute(queries.MOVE_NEXT_POLL, {"plant_ids": moved_ids, "next_poll_at": moved_slots})
+    if jobs:
+        connection.execute(queries.CLAIM_POLLS, {**_claim(jobs, now), "next_poll_at": slots})
+    return jobs
+
+
+def _claim_days(connection: Connection, now: datetime, limit: int) -> list[Job]:
+    rows = connection.execute(queries.LOCK_DUE_DAYS, {"now": now, "limit": limit}).fetchall()
+    jobs = [
+        Job(plant_id, attempt, JobType.DAILY, Brand(brand), lock_ttl_s(interval_s), day)
+        for plant_id, brand, interval_s, attempt, day in rows
+    ]
+    if jobs:
+        connection.execute(queries.CLAIM_DAYS, {**_claim(jobs, now), "days": [job.day for job in jobs]})
+    return jobs
+
+
+def _claim(jobs: Sequence[Job], now: datetime) -> dict[str, Any]:
+    return {
+        "plant_ids": [job.plant_id for job in jobs],
+        "attempts": [job.attempt for job in jobs],
+        "job_ids": [job.id for job in jobs],
+        "now": now,
+    }
+
+
+def _read(connection: Connection, plant_ids: list[UUID]) -> dict[UUID, PlantContext]:
+    rows = connection.execute(queries.READ, {"plant_ids": plant_ids, "days": DAYS_READ})
+    contexts = (_CONTEXT.decode(row[0]) for row in rows)
+    return {context.plant_id: context for context in contexts}
+
+
+def _write(connection: Connection, outcomes: Sequence[Outcome], now: datetime | None = None) -> set[UUID]:
+    """`now`: the instant of judgements by clock or declaration, after which the next clock change is exact."""
+    assert len({outcome.plant_id for outcome in outcomes}) == len(outcomes), "two outcomes of one plant in one call"
+    parameters = {
+        "plants": _json([_plant_row(outcome, now) for outcome in outcomes]),
+        "days": _json([{"plant_id": outcome.plant_id, **asdict(day)} for outcome in outcomes for day in outcome.days]),
+        "alerts": _json([{"plant_id": outcome.plant_id, **asdict(alert)} for outcome in outcomes for alert in outcome.alerts]),
+        "logs": _json([_log_row(outcome) for outcome in outcomes if outcome.log is not None]),
+    }
+    return set(_column(connection, queries.WRITE, parameters))
+
+
+def _plant_row(outcome: Outcome, now: datetime | None) -> dict[str, Any]:
+    log, next_poll = outcome.log, outcome.next_poll
+    return {
+        **asdict(outcome.live),
+        "plant_id": outcome.plant_id,
+        "version": outcome.before.version,
+        "attempt": None if log is None else log.attempt,
+        "sets_next_poll": next_poll is not None,
+        "next_poll_at": None if next_poll is None else next_poll.at,
+        "exact_clock": now is not None,
+        "changed_at": now or (datetime.now(UTC) if log is None else log.finished_at),
+    }
+
+
+def _log_row(outcome: Outcome) -> dict[str, Any]:
+    assert outcome.log is not None
+    return {**asdict(outcome.log), "plant_id": outcome.plant_id, "duration_ms": outcome.log.duration_ms}
+
+
+def _judge_due(connection: Connection, now: datetime, limit: int, judge: Judge) -> tuple[list[Outcome], bool]:
+    """What was judged and stored, and whether no more is due. Rows that were only looked at too early count towards `limit`."""
+    rows = connection.execute(queries.LOCK_CLOCK_DUE, {"now": now, "limit": limit}).fetchall()
+    early = [plant_id for plant_id, is_due in rows if not is_due]
+    if early:
+        connection.execute(queries.MOVE_CLOCK_SCAN, {"plant_ids": early})
+    due = [plant_id for plant_id, is_due in rows if is_due]
+    outcomes = [judge(context, now) for context in _read(connection, due).values()] if due else []
+    stored = _write(connection, outcomes, now) if outcomes else set()
+    return [outcome for outcome in outcomes if outcome.plant_id in stored], len(rows) < limit
+
+
+def _known(connection: Connection, statement: str, plant_id: UUID, declaration: Declaration) -> tuple[KnownPlant | None, KnownPlant | None]:
+    """The row of this id, and the live row of this name under another id."""
+    parameters = {"plant_id": plant_id, "namespace": declaration.namespace, "name": declaration.name}
+    target = namesake = None
+    for known_id, resource_version, deleted, attempt, row in connection.execute(statement, parameters):
+        known = KnownPlant(known_id, _DECLARATION.decode(row), resource_version, deleted, attempt)
+        if known_id == plant_id:
+            target = known
+        else:
+            namesake = known
+    return target, namesake
+
+
+def _apply(
+    connection: Connection, plant_id: UUID, declaration: Declaration, resource_version: int, now: datetime, judge: JudgeDeclared
+) -> Applied:
+    for _ in range(APPLY_ROUNDS):
+        target, namesake = _known(connection, queries.LOCK_KNOWN, plant_id, declaration)
+        refusal = refuse(target, namesake, declaration, resource_version)
+        if refusal is not None:
+            return refusal
+        if namesake is not None:
+            _replace_namesake(connection, namesake, resource_version, now)
+        statement = queries.INSERT_DECLARED if target is None else queries.UPDATE_DECLARED
+        parameters = {"plant_id": plant_id, "declaration": _json(declaration), "resource_version": resource_version, "now": now}
+        if connection.execute(statement, parameters).rowcount == 1:
+            previous = None if target is None or target.deleted else target.declaration
+            outcome = judge(_read(connection, [plant_id])[plant_id], previous, now)
+            stored = _write(connection, [outcome], now)
+            assert stored == {plant_id}, "the row is locked: its version cannot have moved"
+            return Applied(ApplyResult.APPLIED, outcome=outcome)
+    # Not seen to happen: rows of this name or id came and went between every look and insert.
+    raise psycopg.errors.SerializationFailure("rows of one Plant keep coming and going")
+
+
+def _replace_namesake(connection: Connection, namesake: KnownPlant, resource_version: int, now: datetime) -> None:
+    if namesake.is_forgettable:
+        connection.execute(queries.FORGET, {"plant_id": namesake.plant_id})
+    else:
+        _mark_deleted(connection, [namesake.plant_id], resource_version, now)
+
+
+def _mark_deleted(connection: Connection, plant_ids: list[UUID], resource_version: int, now: datetime) -> None:
+    connection.execute(queries.DELETE_LOCKED, {"plant_ids": plant_ids, "resource_version": resource_version, "now": now})
+
+
+def _column(connection: Connection, statement: str, parameters: dict[str, Any]) -> list[Any]:
+    return [row[0] for row in connection.execute(statement, parameters)]
+
+
+def _json(value: object) -> str:
+    """Raises `StoreRejected` for text that is none (a lone surrogate). What Postgres refuses (NUL), it refuses itself."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        raise StoreRejected("UnicodeEncodeError") from None
+
+
+def _age_s(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())

@@ -1,0 +1,133 @@
+"""The worker role: one process, one brand, one consumer. Composed and called by `cli` (`solarinvest worker --brand solis`)."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import structlog
+from redis import Redis
+
+from controller.metrics import Metrics
+from controller.polling.ports import Checkpoint, pass_by
+from controller.probes import Progress
+from controller.queueing.huey import PollTasks
+from controller.queueing.lease import BEAT_S, Heartbeat
+from controller.queueing.queue import LEASE_S
+from controller.queueing.server import Secret, connect
+from controller.queueing.worker_queue import WorkerQueue
+from controller.worker.batches import BATCH, BEGIN_WITHIN_S, Batches
+from controller.worker.consumer import batch_consumer
+from controller.worker.observing import Observed
+from controller.worker.ports import HEARTBEAT_LOOP, OK, RunsBatches, WorkerObserver
+from controller.worker.watchdog import JOB_DEADLINE_S, Watchdog
+from integrations.contract import Brand
+
+log = structlog.get_logger()
+
+STOP_WITHIN_S = 45.0
+"""How long a stop waits for the batch at hand, the longest job included. The supervisor's grace period must be longer. Seconds."""
+EXIT_OK = 0
+EXIT_HUNG = 70
+"""As sysexits.h has it (EX_SOFTWARE): a job ran past twice its deadline, or the worker's thread has died."""
+_WATCH_EVERY_S = 0.25
+_HEARTBEAT_STOP_S = 10.0
+
+
+def run(
+    brand: Brand,
+    server: Redis | str | Secret,
+    polls: RunsBatches,
+    metrics: Metrics,
+    progress: Progress,
+    at: Checkpoint = pass_by,
+    *,
+    lease_s: float = LEASE_S,
+    beat_s: float = BEAT_S,
+    job_deadline_s: float = JOB_DEADLINE_S,
+    stop_within_s: float = STOP_WITHIN_S,
+    batch: int = BATCH,
+    begin_within_s: float = BEGIN_WITHIN_S,
+) -> int:
+    """Works on the brand's queue until SIGTERM or SIGINT, and returns the exit code. Must be called in the main thread.
+
+    `server` is the queue server's URL, or a client made by `connect`; seconds and sizes have their reasons where the defaults stand.
+    The first signal lets the batch at hand end: jobs that have not begun go back, the rest is closed and released. A second one ends
+    the process at once. A job past twice its deadline ends it with `EXIT_HUNG`.
+    """
+    observer = Observed(brand, metrics, progress, turn_bound_s=2 * job_deadline_s, heartbeat_bound_s=lease_s)
+    client = connect(server)
+    queue = WorkerQueue(client, brand, lease_s)
+    tasks = PollTasks(brand, client)
+    watchdog = Watchdog(job_deadline_s)
+    heartbeat = Heartbeat(
+        queue,
+        brand.slug,
+        beat_s=beat_s,
+        may_beat=watchdog.is_in_time,
+        on_turn=_heartbeat_observer(observer),
+        on_retired=observer.retired,
+    )
+    batches = Batches(queue, heartbeat, polls, tasks, watchdog, observer, at, batch=batch, begin_within_s=begin_within_s)
+    consumer = batch_consumer(tasks.huey, batches.turn, stop_within_s)
+    signals = _StopSignals()
+    heartbeat.start()
+    # Not `consumer.start()`: that would put handlers of Huey's own in the place of ours, and they drop running jobs.
+    for _, thread in consumer.worker_threads:
+        thread.start()
+    consumer.scheduler.start()
+    log.info("worker_started", brand=brand, batch=batch)
+    died = _watch(signals, consumer, watchdog)
+    consumer.stop(graceful=True)
+    if _worker_is_alive(consumer):
+        # An exchange may be running: the heartbeat's key is left to expire.
+        log.critical("worker_hangs", brand=brand)
+        return EXIT_HUNG
+    heartbeat.stop(_HEARTBEAT_STOP_S)
+    log.info("worker_stopped", brand=brand)
+    return EXIT_HUNG if died else EXIT_OK
+
+
+class _StopSignals:
+    """Hears SIGTERM and the like. A plain attribute, because a handler that set an Event could deadlock with a wait for it."""
+
+    def __init__(self) -> None:
+        self.came = False
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signum, self._handle)
+
+    def _handle(self, signum: int, _: FrameType | None) -> None:
+        if self.came:
+            os._exit(128 + signum)
+        self.came = True
+
+
+def _watch(signals: _StopSignals, consumer: Any, watchdog: Watchdog) -> bool:
+    """Waits for the stop; True if it returned because the worker's thread has died. Ends the process when a job hangs."""
+    while not signals.came:
+        time.sleep(_WATCH_EVERY_S)
+        if not watchdog.is_in_time():
+            log.critical("job_hangs")
+            os._exit(EXIT_HUNG)
+        if not _worker_is_alive(consumer):
+            log.critical("worker_thread_died")
+            return True
+    return False
+
+
+def _worker_is_alive(consumer: Any) -> bool:
+    return any(thread.is_alive() for _, thread in consumer.worker_threads)
+
+
+def _heartbeat_observer(observer: WorkerObserver) -> Callable[[bool], None]:
+    last = time.monotonic()
+
+    def on_turn(confirmed: bool) -> None:
+        nonlocal last
+        now = time.monotonic()
+        observer.turned(HEARTBEAT_LOOP, OK if confirmed else "NotConfirmed", now - last)
+        last = now
+
+    return on_turn

@@ -1,0 +1,214 @@
+"""SolisCloud answers into normalised values (VENDORS 1.2 to 1.6). Pure; called by `adapter.py`.
+
+Each function takes one answer and the plant it must be about (None: whichever it is about), and raises AdapterError.
+`success` is not the test of success here: error bodies with `success: true` exist. `code` is.
+"""
+
+from datetime import date
+
+import msgspec
+
+from integrations.contract import Alarm, Reading, Severity, VendorResponse
+from integrations.errors import AdapterError, AdapterErrorType
+from integrations.paging import AlarmPage
+from integrations.payload import (
+    KILOWATT_HOURS,
+    WATTS,
+    Loose,
+    code,
+    epoch_ms,
+    export_only,
+    iso_date,
+    message,
+    missing,
+    no_plant,
+    number,
+    open_answer,
+    other_plant,
+    refuse_http_errors,
+    same_id,
+    scaled,
+    text,
+    unnamed,
+    whole,
+)
+
+VENDOR = "SolisCloud"
+
+DATALOGGER_OFFLINE = "B0115"
+"""No error: the plant is silent. The answer holds no values, so nothing changes."""
+
+ERRORS = {
+    "R0000": AdapterErrorType.AUTH_FAILED,
+    "I0012": AdapterErrorType.AUTH_FAILED,
+    "B0011": AdapterErrorType.AUTH_FAILED,
+    "1": AdapterErrorType.PLANT_NOT_FOUND,
+    "B0001": AdapterErrorType.PLANT_NOT_FOUND,
+    "B0049": AdapterErrorType.PLANT_NOT_FOUND,
+}
+"""Every other code is VENDOR_ERROR."""
+
+SEVERITIES = {"1": Severity.LOW, "2": Severity.MEDIUM, "3": Severity.CRITICAL}
+PENDING = "0"
+
+
+class Envelope(msgspec.Struct, rename="camel"):
+    code: Loose = None
+    msg: Loose = None
+
+
+class Station(msgspec.Struct, rename="camel"):
+    id: Loose = None
+    data_timestamp: Loose = None
+    power: Loose = None
+    power_str: Loose = None
+    power_pec: Loose = None
+    day_energy: Loose = None
+    day_energy_str: Loose = None
+    day_energy_pec: Loose = None
+    all_energy1: Loose = None
+    all_energy: Loose = None
+    all_energy_str: Loose = None
+    all_energy_pec: Loose = None
+    psum: Loose = None
+    psum_str: Loose = None
+    psum_pec: Loose = None
+
+
+class StationAnswer(Envelope):
+    data: Station | None = None
+
+
+class Day(msgspec.Struct, rename="camel"):
+    date_str: Loose = None
+    energy: Loose = None
+    energy_str: Loose = None
+    energy_pec: Loose = None
+
+
+class MonthAnswer(Envelope):
+    data: list[Day] | None = None
+
+
+class AlarmRow(msgspec.Struct, rename="camel"):
+    station_id: Loose = None
+    alarm_device_sn: Loose = None
+    alarm_level: Loose = None
+    alarm_code: Loose = None
+    alarm_msg: Loose = None
+    advice: Loose = None
+    alarm_begin_time: Loose = None
+    state: Loose = None
+
+
+class AlarmRows(msgspec.Struct, rename="camel"):
+    records: list[AlarmRow] | None = None
+    total: Loose = None
+    page: "AlarmRows | None" = None
+    """Some answers wrap the page once more."""
+
+
+class AlarmAnswer(Envelope):
+    data: AlarmRows | None = None
+
+
+_BARE = msgspec.json.Decoder(Envelope)
+_STATION = msgspec.json.Decoder(StationAnswer)
+_MONTH = msgspec.json.Decoder(MonthAnswer)
+_ALARMS = msgspec.json.Decoder(AlarmAnswer)
+
+
+def station_detail(response: VendorResponse, plant_id: str | None) -> Reading:
+    """`/v1/api/stationDetail`. An offline data logger gives an empty reading."""
+    refuse_http_errors(response.status, VENDOR)
+    answer = open_answer(response.body, _STATION, _BARE, _judge)
+    if answer.code == DATALOGGER_OFFLINE:
+        return Reading()
+    station = answer.data
+    if station is None:
+        raise no_plant(VENDOR)
+    if not same_id(station.id, plant_id):
+        raise other_plant(VENDOR)
+    seen = epoch_ms(station.data_timestamp)
+    lifetime = number(station.all_energy1)
+    return Reading(
+        sampled_at=seen,
+        last_seen_at=seen,
+        current_power_w=_watts(station.power, station.power_str, station.power_pec),
+        today_energy_kwh=_kwh(station.day_energy, station.day_energy_str, station.day_energy_pec),
+        total_energy_kwh=lifetime if lifetime is not None else _kwh(station.all_energy, station.all_energy_str, station.all_energy_pec),
+        grid_injection_power_w=export_only(_watts(station.psum, station.psum_str, station.psum_pec)),
+    )
+
+
+def station_month(response: VendorResponse) -> dict[date, float]:
+    """`/v1/api/stationMonth`: kWh by local day. The key is `dateStr`; the epoch `date` beside it is midnight of some other zone."""
+    refuse_http_errors(response.status, VENDOR)
+    answer = open_answer(response.body, _MONTH, _BARE, _judge)
+    days = {}
+    for row in answer.data or ():
+        day, energy = iso_date(row.date_str), _kwh(row.energy, row.energy_str, row.energy_pec)
+        if day is not None and energy is not None:
+            days[day] = energy
+    return days
+
+
+def alarm_list(response: VendorResponse, plant_id: str | None) -> AlarmPage:
+    """`/v1/api/alarmList`, one page. Raises INVALID_DATA_FORMAT when it is about other plants only."""
+    refuse_http_errors(response.status, VENDOR)
+    answer = open_answer(response.body, _ALARMS, _BARE, _judge)
+    if answer.code == DATALOGGER_OFFLINE:
+        return AlarmPage(alarms=(), rows=0, total=1)  # a list we have not seen: incomplete
+    page = answer.data.page or answer.data if answer.data is not None else None
+    if page is None:
+        raise missing(VENDOR, "alarm list")
+    counted = whole(page.total)
+    if page.records is None and counted != 0:
+        raise missing(VENDOR, "alarm list")
+    rows = page.records or []
+    ours = [row for row in rows if same_id(row.station_id, plant_id)]
+    if rows and not ours:
+        raise other_plant(VENDOR)
+    return AlarmPage(alarms=tuple(_alarm(row) for row in ours), rows=len(rows), total=counted)
+
+
+def _alarm(row: AlarmRow) -> Alarm:
+    vendor_code = code(row.alarm_code)
+    return Alarm(
+        code=vendor_code,
+        device_sn=code(row.alarm_device_sn),
+        severity=SEVERITIES.get(text(row.alarm_level, 8) or "", Severity.MEDIUM),
+        message=message(row.alarm_msg) or message(row.advice) or unnamed(vendor_code),
+        occurred_at=epoch_ms(row.alarm_begin_time),
+        # Not the end time: the vendor's own sample has a pending alarm with one.
+        is_active=text(row.state, 8) == PENDING,
+    )
+
+
+def _judge(answer: Envelope) -> None:
+    if answer.code == "0" or answer.code == DATALOGGER_OFFLINE:
+        return
+    vendor_code = text(answer.code, 40)
+    if vendor_code == "0":
+        return
+    if vendor_code is None:
+        raise missing(VENDOR, "code")
+    if vendor_code == "R0000" and "too many request" in (text(answer.msg, 200) or "").lower():
+        raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{VENDOR} answered R0000: too many requests")
+    raise AdapterError(ERRORS.get(vendor_code, AdapterErrorType.VENDOR_ERROR), f"{VENDOR} answered code {vendor_code}")
+
+
+def _watts(raw: Loose, unit: Loose, multiplier: Loose) -> float | None:
+    return _multiplied(scaled(raw, unit, WATTS, "kW"), multiplier)
+
+
+def _kwh(raw: Loose, unit: Loose, multiplier: Loose) -> float | None:
+    return _multiplied(scaled(raw, unit, KILOWATT_HOURS, "kWh"), multiplier)
+
+
+def _multiplied(value: float | None, multiplier: Loose) -> float | None:
+    """Value in the stated unit = number x `Pec`. Without one it is 1; with an unreadable one the value would be wrong by 1000."""
+    if value is None or multiplier == "1" or multiplier in (None, "", "null"):
+        return value
+    factor = number(multiplier)
+    return None if factor is None else number(value * factor)

@@ -1,0 +1,61 @@
+"""Fault 8: daily job and poll due in the same second, and a lock that is not ours. One claim slot a plant: they never meet."""
+
+import pytest
+
+from tests.faults.checker import Kind, PromiseBroken, Violation
+from tests.faults.conftest import Measure
+from tests.faults.roles import boottime
+from tests.faults.world import World
+
+PLANTS = 50
+RETRY_S = 60
+"""A daily job that came to nothing is due again after at least a minute."""
+
+
+@pytest.mark.fault
+def test_a_daily_job_and_a_poll_due_at_once_do_not_meet(world: World, measure: Measure) -> None:
+    ids = world.seed(PLANTS, interval_s=600)
+    world.make_days_due(ids)
+    began = boottime()
+    world.scheduler()
+    world.worker("mid-exchange:sleep=0.01")
+    world.worker("mid-exchange:sleep=0.01")
+
+    def all_done() -> bool:
+        done = {(log.plant_id, log.job_type) for log in world.logs() if log.status == "SUCCESS"}
+        return done == {(plant_id, job_type) for plant_id in ids for job_type in ("POLL", "DAILY")}
+
+    world.expect(all_done, 60, Kind.NOT_RECOVERED, "a poll and a daily job of every plant")
+    measure(f"{PLANTS} polls and {PLANTS} daily jobs due in one second, to all done", boottime() - began, 60)
+    world.settle_and_check(ids)
+
+
+@pytest.mark.fault
+def test_a_foreign_lock_is_respected_and_the_day_closed_later(world: World, measure: Measure) -> None:
+    ids = world.seed(1, interval_s=600)
+    plant_id = ids[0]
+    world.put_off(ids)
+    world.redis.set(f"lock:plant:{plant_id}", "somebody else")
+    world.make_days_due(ids)
+    world.scheduler()
+    world.worker()
+    world.expect(lambda: [log for log in world.logs() if log.error == "LOCKED"], 60, Kind.NOT_RECOVERED, "the lock to be met")
+    world.hold(lambda: _wrong_while_locked(world), RETRY_S / 2, "LOCKED is logged once, not over and over")
+    if world.redis.get(f"lock:plant:{plant_id}") != "somebody else":
+        raise PromiseBroken([Violation(Kind.LOCK_TAKEN, str(plant_id))])
+    world.redis.delete(f"lock:plant:{plant_id}")
+    began = boottime()
+    closed = world.expect(
+        lambda: [log for log in world.logs() if log.job_type == "DAILY" and log.status == "SUCCESS"],
+        RETRY_S,
+        Kind.NOT_RECOVERED,
+        "the day to be closed",
+    )
+    measure("foreign lock gone, to the day closed (half of its pause had passed)", boottime() - began, RETRY_S)
+    assert len(closed) == 1
+    assert not [exchange for exchange in world.exchanges() if exchange.attempt != closed[0].attempt]
+    world.settle_and_check(ids)
+
+
+def _wrong_while_locked(world: World) -> list[Violation]:
+    return [Violation(Kind.JOB_LOST, f"{log.status} {log.error}") for log in world.logs()[1:]]

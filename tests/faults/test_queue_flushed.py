@@ -1,0 +1,76 @@
+"""Fault 3: FLUSHALL at any moment. Redis is transport and may be lost: the system is whole again within one interval, by itself."""
+
+import pytest
+
+from tests.faults.checker import Kind, PromiseBroken
+from tests.faults.conftest import MakeWorld, Measure
+from tests.faults.mutants import Mutation
+from tests.faults.roles import boottime
+from tests.faults.world import AGAIN_S, MINUTE, World, let_pass
+
+PLANTS = 20
+EXCHANGE_S = 12
+"""Long enough to be running when claims older than the grace of 10 s are first looked for; twice it ends within the lease of 30 s."""
+TICK_S = 5.0
+NEVER_ASKED_LATER = Mutation(
+    rule="PROTOCOL 15: ask later where Redis is younger than L in this epoch",
+    file="controller/queueing/scripts/check.lua",
+    old="local too_young = age < tonumber(ARGV[1])",
+    new="local too_young = false",
+)
+
+
+def flush_mid_exchange(world: World) -> float:
+    ids = world.seed(PLANTS, interval_s=600)
+    world.scheduler()
+    world.expect(lambda: world.waiting() == PLANTS, 60, Kind.NOT_RECOVERED, "all jobs to wait")
+    world.worker(f"mid-exchange:sleep={EXCHANGE_S}")
+    world.expect(world.exchanges, 60, Kind.NOT_RECOVERED, "an exchange to begin")
+    world.worker()
+    world.redis.flushall()
+    took = world.polled_again(ids, 0)
+    world.settle_and_check(ids)
+    return took
+
+
+@pytest.mark.fault
+def test_a_flush_mid_exchange_leads_to_no_second_exchange(world: World, measure: Measure) -> None:
+    measure("FLUSHALL mid-exchange, to all polled", flush_mid_exchange(world), AGAIN_S)
+
+
+@pytest.mark.fault
+def test_control_without_asking_later_two_exchanges_meet(make_world: MakeWorld) -> None:
+    with pytest.raises(PromiseBroken) as broken:
+        flush_mid_exchange(make_world(NEVER_ASKED_LATER))
+    assert Kind.TWO_EXCHANGES in broken.value.kinds
+
+
+@pytest.mark.fault
+def test_a_flush_between_claim_and_enqueue_loses_no_job(world: World, measure: Measure) -> None:
+    ids = world.seed(PLANTS, interval_s=600)
+    scheduler = world.scheduler("after-claim-commit:stop").wait_frozen()
+    world.redis.flushall()
+    world.worker()
+    with scheduler.proceed_for_good():
+        measure("FLUSHALL after the claim's commit, to all polled", world.polled_again(ids, 0), AGAIN_S)
+        world.settle_and_check(ids)
+    assert not world.lost()
+
+
+@pytest.mark.fault
+def test_a_flush_every_half_minute_is_outlived(world: World, measure: Measure) -> None:
+    ids = world.seed(PLANTS, interval_s=MINUTE)
+    world.scheduler()
+    world.worker()
+    world.worker()
+    world.polled_again(ids, 0)
+    for _ in range(4):
+        let_pass(30, "a flush every 30 s")
+        # With everything due, each flush finds jobs on their way.
+        world.make_due(ids)
+        world.expect(lambda: world.open_claims() > 0, 10, Kind.NOT_RECOVERED, "claims")
+        world.redis.flushall()
+        before, flushed_at = world.last_attempt(), boottime()
+    took = world.polled_again(ids, before, MINUTE + TICK_S, since=flushed_at)
+    measure("FLUSHALL every 30 s, the last one to all polled again (interval 60 s)", took, MINUTE + TICK_S)
+    world.settle_and_check(ids)

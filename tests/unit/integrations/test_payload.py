@@ -1,0 +1,139 @@
+"""Strangers' bytes into plain values."""
+
+import math
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations import payload
+from integrations.errors import AdapterError, AdapterErrorType
+
+
+class Thing(msgspec.Struct):
+    value: Any = None
+
+
+DECODER = msgspec.json.Decoder(Thing)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (4.2, 4.2),
+        (7, 7.0),
+        ("4.2", 4.2),
+        (" 4.2 ", 4.2),
+        ("-1e3", -1000.0),
+        ("", None),
+        ("N/A", None),
+        ("null", None),
+        ("nan", None),
+        ("Infinity", None),
+        ("1e999", None),
+        ("1_000", None),
+        ("٣", None),
+        ("1" * 41, None),
+        (math.nan, None),
+        (math.inf, None),
+        (10**400, None),
+        (True, None),
+        (None, None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_a_number_is_finite_or_none(raw: Any, value: float | None) -> None:
+    assert payload.number(raw) == value
+
+
+@given(st.one_of(st.text(), st.integers(), st.floats(), st.binary(), st.none(), st.booleans(), st.lists(st.integers())))
+def test_no_field_whatever_it_holds_raises(raw: Any) -> None:
+    number = payload.number(raw)
+    assert number is None or math.isfinite(number)
+    for read in (payload.epoch_s, payload.epoch_ms, lambda value: payload.us_time(value, ZoneInfo("Asia/Tokyo"))):
+        instant = read(raw)
+        assert instant is None or instant.tzinfo is UTC
+    found = payload.text(raw, 10)
+    assert found is None or (0 < len(found) <= 10 and found.isprintable() and found == found.strip())
+    assert payload.iso_date(raw) is None or isinstance(raw, str)
+    assert payload.whole(raw) is None or isinstance(raw, int | float | str)
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ("W03\u00a0Grid_Warning", "W03 Grid_Warning"),
+        ("a\nb\x00c", "a b c"),
+        ("\ud800", None),
+        ("  ", None),
+        (512, "512"),
+        (512.0, "512"),
+        (0.5, None),
+        (True, None),
+        ("数据异常", "数据异常"),
+        ("x" * 100, "x" * 64),
+    ],
+)
+def test_codes_are_printable_trimmed_and_short(raw: Any, found: str | None) -> None:
+    assert payload.code(raw) == found
+
+
+def test_instants_are_aware_utc() -> None:
+    noon = datetime(2026, 1, 15, 15, tzinfo=UTC)
+
+    assert payload.epoch_ms("1768489200000") == noon
+    assert payload.epoch_s(1768489200.0) == noon
+    assert payload.epoch_s(1768489200000) == noon
+    assert payload.us_time("01/15/2026 12: 00: 00", ZoneInfo("America/Sao_Paulo")) == noon
+    assert payload.us_time("15/01/2026 12:00:00", UTC) is None
+
+
+def test_dates_are_dates_of_the_calendar() -> None:
+    assert payload.iso_date("2026-01-15") == date(2026, 1, 15)
+    assert payload.iso_date("2026-W03-4") is None
+    assert payload.iso_date("2026-02-30") is None
+    assert payload.calendar_date(2026.0, "1", 15) == date(2026, 1, 15)
+    assert payload.calendar_date(2026, 13, 1) is None
+    assert payload.calendar_date(10**30, 1, 1) is None
+
+
+def test_months_are_those_a_span_touches() -> None:
+    assert payload.months(date(2025, 12, 31), date(2026, 2, 1)) == [date(2025, 12, 1), date(2026, 1, 1), date(2026, 2, 1)]
+    assert payload.months(date(2026, 1, 5), date(2026, 1, 5)) == [date(2026, 1, 1)]
+
+
+def test_a_sum_of_nothing_is_nothing_and_a_complete_one_needs_every_part() -> None:
+    assert payload.total([]) is None
+    assert payload.total([None, 2.0]) == 2.0
+    assert payload.total([1e308, 1e308]) is None
+    assert payload.complete_total([1.0, 2.0]) == 3.0
+    assert payload.complete_total([1.0, None]) is None
+    assert payload.complete_total([]) is None
+
+
+@pytest.mark.parametrize("body", [b'{"value":NaN}', b'{"value":-Infinity}', b'{"value":1e999}', b'\xef\xbb\xbf{"value":null}'])
+def test_what_only_a_lenient_parser_takes_costs_one_field_and_not_the_answer(body: bytes) -> None:
+    assert payload.number(payload.decode(DECODER, body).value) is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"value":' + b"9" * 5000 + b"}", b"[" * 200_000, b'{"x":' * 200_000, b'"\xff"', b" " * ((1 << 20) + 1)]
+)
+def test_what_is_no_answer_is_one_error(body: bytes) -> None:
+    with pytest.raises(AdapterError) as caught:
+        payload.decode(DECODER, body)
+
+    assert caught.value.error_type is AdapterErrorType.INVALID_DATA_FORMAT
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_end_in_a_value_or_an_adapter_error(body: bytes) -> None:
+    try:
+        assert isinstance(payload.decode(DECODER, body), Thing)
+    except AdapterError as error:
+        assert error.error_type is AdapterErrorType.INVALID_DATA_FORMAT  # noqa: PT017

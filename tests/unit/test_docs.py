@@ -1,0 +1,197 @@
+"""The pages say what the code says: metrics, settings, words, links, references; and nothing about the machine they were written on."""
+
+import ast
+import inspect
+import re
+import subprocess
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from controller import settings
+from controller.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+ROLES = {"operator", "worker", "operator, worker"}
+
+
+def tracked() -> list[Path]:
+    """Files that git keeps or would keep."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def pages() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".md"]
+
+
+def rows(page: Path) -> list[list[str]]:
+    """Cells of a page's table rows that begin with a name in backticks."""
+    lines = [line.strip() for line in page.read_text().splitlines() if line.strip().startswith("| `")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+# Metrics
+
+
+def test_the_page_of_metrics_lists_every_metric_as_the_code_has_it() -> None:
+    page = {name.strip("`"): (kind, labels, text) for name, kind, labels, text, _ in rows(DOCS / "metrics.md")}
+    code = {
+        name: (kind, ", ".join(f"`{label}`" for label in labels) or "none", text)
+        for name, (kind, labels, text) in Metrics().names().items()
+    }
+    assert page == code
+
+
+def test_the_page_of_metrics_says_which_role_exposes_each() -> None:
+    assert {row[4] for row in rows(DOCS / "metrics.md")} <= ROLES
+
+
+# Settings
+
+
+def variables() -> Iterator[tuple[str, str, str]]:
+    """Name, default and reason of every environment variable, from settings.py."""
+    for section in vars(settings).values():
+        if not (inspect.isclass(section) and issubclass(section, settings.Section)) or section is settings.Section:
+            continue
+        reasons = docstrings_of_fields(section)
+        for name, field in section.model_fields.items():
+            yield str(field.validation_alias), shown(field.default), reasons.get(name, "")
+
+
+def docstrings_of_fields(section: type) -> dict[str, str]:
+    [body] = ast.parse(inspect.getsource(section)).body
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, after in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
+            found[field.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
+    return found
+
+
+def shown(default: object) -> str:
+    if default is PydanticUndefined:
+        return "required"
+    return "unset" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def test_the_page_of_settings_lists_every_variable_with_its_default_and_reason() -> None:
+    page = {name.strip("`"): (default, reason) for name, default, reason in rows(DOCS / "configuration.md")}
+    assert page == {name: (default, reason) for name, default, reason in variables()}
+
+
+def test_every_variable_has_a_reason() -> None:
+    assert [name for name, _, reason in variables() if not reason] == []
+
+
+# Words
+
+
+def test_every_word_of_the_glossary_is_explained_once() -> None:
+    words = [row[0].strip("`").lower() for row in glossary()]
+    assert len(words) == len(set(words)) > 30
+    assert [word for word in words if not word] == []
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    words = [row[0].strip("`").lower() for row in glossary()]
+    assert words == sorted(words)
+
+
+def glossary() -> list[list[str]]:
+    lines = (DOCS / "glossary.md").read_text().splitlines()
+    table = [line for line in lines if line.startswith("| ") and not line.startswith("| word |")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table if not line.startswith("|--")]
+
+
+# Links and references
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        if not found.exists() or (anchor and anchor not in anchors(found)):
+            dead.append(target)
+    assert dead == []
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_rules_cited_in_code_exist() -> None:
+    """`DOMAIN 5` is a section of docs/domain.md, `PROTOCOL 15` a rule of docs/protocol.md, `VENDORS 2` a section of docs/vendors.md."""
+    known = {
+        "DOMAIN": set(re.findall(r"^## (\d+)\.", (DOCS / "domain.md").read_text(), re.MULTILINE)),
+        "PROTOCOL": set(re.findall(r"^(\d+)\.", (DOCS / "protocol.md").read_text(), re.MULTILINE)),
+        "VENDORS": set(re.findall(r"^## (\d+)\.", (DOCS / "vendors.md").read_text(), re.MULTILINE)),
+    }
+    unknown = [
+        f"{path.relative_to(ROOT)}: {cited} {number}"
+        for path, text in texts(".py", ".lua", ".yaml", ".toml", ".sql")
+        for cited, number in re.findall(r"\b(DOMAIN|PROTOCOL|VENDORS|DESIGN|PERFORMANCE|PITFALLS|STYLE) ?(\d*)\b", text)
+        if path != Path(__file__) and (cited not in known or (number and number not in known[cited]))
+    ]
+    assert unknown == []
+
+
+def texts(*suffixes: str) -> Iterator[tuple[Path, str]]:
+    for path in tracked():
+        if not suffixes or path.suffix in suffixes:
+            try:
+                yield path, path.read_text()
+            except UnicodeDecodeError:
+                continue
+
+
+# Nothing of the machine
+
+
+FOREIGN = {
+    "a path of some machine": r"(?<![\w.$~{}/-])/(?:root|work|home/\w+|tmp/(?!pytest)\w+)/",
+    "an index address": r"(?:pypi|pythonhosted|npmjs|crates|golang|maven|debian)\.(?:org|io|com)\b|--index-url https?:|proxy\.golang",
+}
+
+
+def test_no_file_names_a_machine_or_a_package_index() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {what}: {line.strip()[:80]}"
+        for path, text in texts()
+        if path not in (Path(__file__), ROOT / "LICENSE")
+        for number, line in enumerate(text.splitlines(), 1)
+        for what, pattern in FOREIGN.items()
+        if re.search(pattern, line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    list(
+        chain(
+            (("a path of some machine", line) for line in ("see /root/.cache/x", 'folder="/work/main/x"', "in /home/ana/src")),
+            (("an index address", line) for line in ("https://pypi.org/simple", "GOPROXY=https://proxy.golang.org")),
+        )
+    ),
+)
+def test_such_a_line_would_be_found(what: str, line: str) -> None:
+    assert re.search(FOREIGN[what], line)
