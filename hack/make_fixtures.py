@@ -523,6 +523,7 @@ def goodwe_detail(now: Sample) -> Json:
             "vac3": 6553.5,
             "fac1": 60.01,
             "pmeter": now.grid_w,
+            "hasmeter": True,
             "last_time": now.ms,
             "total_sell": round(6400.0 + now.export_kwh, 1),
             "total_buy": round(2100.0 + now.import_kwh, 1),

@@ -64,7 +64,7 @@ class Watch:
 
     def _login(self, **_: Any) -> kopf.ConnectionInfo:
         configuration = self._configuration
-        scheme, _space, token = (configuration.get_api_key_with_prefix("authorization") or "").rpartition(" ")
+        scheme, _space, token = (configuration.get_api_key_with_prefix("BearerToken") or "").rpartition(" ")
         return kopf.ConnectionInfo(
             server=configuration.host,
             ca_path=configuration.ssl_ca_cert,

@@ -53,6 +53,9 @@ EXPORTING = 1
 PMETER_EXPORT_SIGN = 1
 """`gridStatus` 1 and positive `pmeter` are export: computed from a capture (VENDORS 3.3); other projects assume the opposite."""
 
+CHINA = timezone(timedelta(hours=8))
+"""The zone of `creationDate`, wherever the plant is."""
+
 SEVERITIES = {1: Severity.LOW, 2: Severity.MEDIUM, 4: Severity.HIGH}
 HAPPENING = 0
 
@@ -83,14 +86,21 @@ class InvertFull(msgspec.Struct):
     eday: Loose = None
     etotal: Loose = None
     pmeter: Loose = None
+    hasmeter: Loose = None
     last_time: Loose = None
+
+
+class InverterShort(msgspec.Struct, rename="camel"):
+    creation_date: Loose = None
 
 
 class Inverter(msgspec.Struct):
     eday: Loose = None
     etotal: Loose = None
     last_refresh_time: Loose = None
+    d: InverterShort | None = None
     invert_full: InvertFull | None = None
+    """Left out for some models."""
 
 
 class Detail(msgspec.Struct):
@@ -252,7 +262,8 @@ def _energy(inverter: Inverter, field: str) -> float | None:
 
 
 def _export(inverters: list[Inverter], flow: Powerflow | None) -> float | None:
-    metered = total(_value(inverter.invert_full.pmeter) for inverter in inverters if inverter.invert_full is not None)
+    meters = (inverter.invert_full for inverter in inverters if inverter.invert_full is not None)
+    metered = total(_value(meter.pmeter) for meter in meters if meter.hasmeter is not False)  # without one, pmeter is 0
     if metered is not None:
         return export_only(metered * PMETER_EXPORT_SIGN)
     if flow is not None and whole(flow.grid_status) == EXPORTING:
@@ -261,8 +272,13 @@ def _export(inverters: list[Inverter], flow: Powerflow | None) -> float | None:
 
 
 def _last_seen(inverters: list[Inverter], zone: tzinfo) -> datetime | None:
+    """`last_refresh_time` of `d` is not read: its order of day and month follows the account's settings."""
     exact = newest(epoch_ms(inverter.invert_full.last_time) for inverter in inverters if inverter.invert_full is not None)
-    return exact if exact is not None else newest(us_time(inverter.last_refresh_time, zone) for inverter in inverters)
+    if exact is None:
+        exact = newest(us_time(inverter.last_refresh_time, zone) for inverter in inverters)
+    if exact is None:
+        exact = newest(us_time(inverter.d.creation_date, CHINA) for inverter in inverters if inverter.d is not None)
+    return exact
 
 
 def _local_zone(info: Info, zone: tzinfo) -> tzinfo:

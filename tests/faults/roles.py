@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -120,8 +121,9 @@ class Role:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def _note_death(self) -> None:
-        # Does not reap it: `Process` does.
-        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        # Does not reap it: `Process` does, perhaps before we look.
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         self.died_at = boottime()
 
 

@@ -180,6 +180,7 @@ def test_postgres_stops_at_once_although_a_client_stays(folder: Path) -> None:
         server.stop()
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
+    assert "database system is shut down" in (folder / "postgres.log").read_text()  # by itself: it was not killed
 
 
 def test_a_frozen_postgres_hangs_with_all_its_processes(postgres_server: Postgres) -> None:
@@ -245,7 +246,7 @@ def test_supervisord_starts_again_what_dies_and_leaves_nothing_when_it_ends(fold
     supervisor = Supervisor(folder)
     supervisor.launch([Group("all", [program(folder, SLEEP)])])
     try:
-        supervisor.start("script", lambda: True, BOUND)
+        supervisor.start("script", lambda: supervisor.state("script").state == "RUNNING", BOUND)
         first = supervisor.state("script").pid
         os.kill(first, 9)
         wait_until(lambda: supervisor.state("script").pid not in (0, first), BOUND, "a new process")
@@ -262,7 +263,7 @@ def test_what_outlived_a_killed_supervisord_is_found_and_ended(folder: Path) -> 
     supervisor = Supervisor(folder)
     supervisor.launch([Group("all", [program(folder, SLEEP)])])
     try:
-        supervisor.start("script", lambda: True, BOUND)
+        supervisor.start("script", lambda: "up" in supervisor.log_of("script").read_text(), BOUND)
         orphan = supervisor.state("script").pid
         os.kill(int((folder / "supervisord.pid").read_text()), 9)
         wait_until(lambda: not supervisor.alive(), BOUND, "supervisord to be gone")

@@ -129,6 +129,17 @@ def test_without_an_exact_time_the_refresh_time_is_read_in_the_plants_offset() -
     assert detail(full={"last_time": None}, info={"powerstation_id": ID}).last_seen_at == datetime(2026, 1, 15, 14, 58, tzinfo=UTC)
 
 
+def test_without_any_local_time_the_creation_date_is_read_as_chinas() -> None:
+    inverter = {"d": {"last_refresh_time": "09.05.2026 18:49:40", "creationDate": "09/06/2026 00:49:40"}}
+
+    assert detail(inverter=[inverter]).last_seen_at == datetime(2026, 9, 5, 16, 49, 40, tzinfo=UTC)
+
+
+def test_a_meter_that_is_not_there_measures_nothing() -> None:
+    assert detail(full={"pmeter": 0.0, "hasmeter": False}, powerflow=None).grid_injection_power_w is None
+    assert detail(full={"pmeter": 0.0, "hasmeter": True}, powerflow=None).grid_injection_power_w == 0.0
+
+
 def test_blanks_within_a_time_are_forgiven() -> None:
     inverter = {"last_refresh_time": "01/15/2026 11: 58: 00"}
 
