@@ -96,7 +96,9 @@ class RetentionSettings(Section):
 
 class ApiSettings(Section):
     host: str = Field("127.0.0.1", validation_alias="API_HOST")
+    """Where the API listens. Loopback unless told otherwise; the chart says 0.0.0.0."""
     port: int = Field(8080, ge=0, le=65535, validation_alias="API_PORT")
+    """TCP port of the API; 0 picks a free one."""
 
 
 class TokenSettings(Section):

@@ -51,8 +51,8 @@ PLANTS = "/apis/monitor.solarinvest.info/v1alpha1/plants"
 BRANDS = ("solis", "huawei", "goodwe", "dele")
 
 MIGRATE_SECONDS = 120
-ROLE_SECONDS = 40
-"""For a role to become ready: a cold import of the Kubernetes client alone takes 3 s, and six roles share the machine."""
+ROLE_SECONDS = 60
+"""For a role to become ready: a cold import of the Kubernetes client alone takes 3 s, and six roles start at once."""
 GREEN_SECONDS = 60
 HANDOVER_SECONDS = 90
 """For a `make demo` that is still starting to clean up after `make demo-down` told it to end."""
@@ -174,23 +174,29 @@ def _start(folder: Path, supervisor: Supervisor) -> None:
         roles = _roles(servers, _new_secret(folder))
         ports = dict(zip((role.name for role in roles), free_ports(len(roles)), strict=True))
         supervisor.launch(_groups(folder, servers, roles, ports))
-    _start_servers(supervisor, servers)
+        supervisor.begin("etcd")
+        supervisor.begin("kube-apiserver")  # the slowest: waited for once the others are there
+    _start_stores(supervisor, servers)
     with _step("migrate the database"):
         _migrate(supervisor, servers)
+    with _step("Kubernetes API server"):
+        supervisor.wait_ready("kube-apiserver", servers.control_plane.is_ready, CONTROL_PLANE_SECONDS)
     with _step("resource definition, rights"):
         servers.control_plane.apply(MANIFESTS / "crd", MANIFESTS / "rbac")
         _operator_identity(servers.control_plane)
     _write_env(folder, servers, roles, ports)
     for role in roles:
+        supervisor.begin(role.name)
+    for role in roles:
         with _step(role.name):
-            supervisor.start(role.name, partial(_answers, f"http://127.0.0.1:{ports[role.name]}/readyz"), ROLE_SECONDS)
+            supervisor.wait_ready(role.name, partial(_answers, f"http://127.0.0.1:{ports[role.name]}/readyz"), ROLE_SECONDS)
     with _step("samples until GREEN"):
         servers.control_plane.apply(MANIFESTS / "samples")
         _wait_for_green(servers.control_plane)
     (folder / "starting.pid").unlink()
     (folder / "ready").touch()
     console.print()
-    console.print(servers.control_plane.kubectl("get", "plants"), markup=False, end="")
+    console.print(servers.control_plane.kubectl("get", "plants"), markup=False, soft_wrap=True, end="")
 
 
 def _prepare_servers(folder: Path, binaries: Binaries) -> Servers:
@@ -242,10 +248,7 @@ def _shared_settings(servers: Servers) -> dict[str, str]:
     }
 
 
-def _start_servers(supervisor: Supervisor, servers: Servers) -> None:
-    with _step("Kubernetes API server"):
-        supervisor.start("etcd", lambda: True, CONTROL_PLANE_SECONDS)
-        supervisor.start("kube-apiserver", servers.control_plane.is_ready, CONTROL_PLANE_SECONDS)
+def _start_stores(supervisor: Supervisor, servers: Servers) -> None:
     with _step("Postgres") as note:
         if servers.postgres:
             supervisor.start("postgres", servers.postgres.is_ready, POSTGRES_SECONDS)
@@ -468,6 +471,7 @@ def _print_how_to_use(folder: Path) -> None:
         "\n  make demo-status          processes, plants, logs"
         "\n  make demo-down            end it, remove its data",
         markup=False,
+        soft_wrap=True,
     )
 
 

@@ -46,7 +46,7 @@ class FixtureTransport:
         observe: ExchangeObserver | None = None,
         checkpoint: Callable[[str], None] = lambda name: None,
     ) -> None:
-        """`clock` gives aware instants. `checkpoint` is called with `mid-exchange` while an exchange is under way, so a test can stop there."""
+        """`clock` gives aware instants. `checkpoint` is called with `mid-exchange` while an exchange is under way: tests can stop there."""
         self._folder = folder
         self._clock = clock
         self._observe = observe

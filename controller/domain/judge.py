@@ -4,6 +4,7 @@
 `judge_lost` a job whose worker died. All end in `_settle`, which derives alerts of our own rules, the status and what is due next.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,6 +22,9 @@ from integrations.contract import Reading
 RATE_LIMIT_BACKOFF_MAX = timedelta(hours=1)
 RETRY_AFTER_MAX = timedelta(hours=24)
 """No vendor's wish keeps us away for longer than the longest poll interval."""
+JudgeClock = Callable[[PlantContext, datetime], Outcome]
+JudgeDeclared = Callable[[PlantContext, Declaration | None, datetime], Outcome]
+"""What the store calls while it holds a plant's row: `judge_clock`, `judge_declared`."""
 _replace = msgspec.structs.replace
 
 
@@ -52,7 +56,7 @@ def judge_declared(context: PlantContext, previous: Declaration | None, now: dat
     live = _replace(live, integration=integration_of(_replace(context, live=live)))
     pollable = is_pollable(_replace(context, live=live))
     if not pollable:
-        # Nothing will be polled, so the request is answered by that (DESIGN 3).
+        # Nothing will be polled, so the request is answered by that (docs/plant.md).
         live = _replace(live, handled_poll_request=declaration.poll_requested)
         next_poll: NextPoll | None = NextPoll(None)
     else:

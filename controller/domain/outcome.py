@@ -1,4 +1,4 @@
-"""What one judgement brings: the value from which rows, PollLog, metrics, log line and mirrored status derive (DESIGN 2)."""
+"""What one judgement brings: the value from which rows, PollLog, metrics, log line and mirrored status derive (docs/architecture.md)."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

@@ -113,7 +113,7 @@ class AlertState(StrEnum):
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True):
-    """What the Plant resource asks for, checked and with defaults filled in (DESIGN 3)."""
+    """What the Plant resource asks for, checked and with defaults filled in (docs/plant.md)."""
 
     namespace: str
     name: str

@@ -1,6 +1,7 @@
-"""The four things we ask of the API server about Plants, each with a bound, and its errors by what happens next."""
+"""The few things we ask of the API server about Plants, each with a bound, and its errors by what happens next."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ PLURAL = "plants"
 TIMEOUT_S = (5, 30)
 """Connect, read. The client has no timeout of its own."""
 PAGE = 500
-CONFLICT, NOT_FOUND, GONE, TOO_MANY = 409, 404, 410, 429
+BAD_REQUEST, NOT_FOUND, CONFLICT, GONE, TOO_LARGE, UNPROCESSABLE, TOO_MANY = 400, 404, 409, 410, 413, 422, 429
+_COMPLAINT_MAX = 300
 
 
 class KubernetesUnavailable(Exception):
@@ -23,6 +25,10 @@ class KubernetesUnavailable(Exception):
 
 class KubernetesRefused(Exception):
     """The API server will not do this however often it is asked: rights or a definition are missing."""
+
+
+class StatusRefused(Exception):
+    """The API server will not take this status, whatever it takes of other plants: its definition here is another than ours."""
 
 
 class ObjectChanged(Exception):
@@ -51,50 +57,54 @@ def load_configuration(kubeconfig: Path | None) -> client.Configuration:
 
 
 class PlantsApi:
-    """Plants at the API server. Used by several threads: the client keeps a connection pool."""
+    """Plants at the API server. Used by several threads: the client keeps a connection pool.
+
+    Every method raises `KubernetesUnavailable` and `KubernetesRefused`.
+    """
 
     def __init__(self, configuration: client.Configuration) -> None:
         self._api = client.CustomObjectsApi(client.ApiClient(configuration))
 
+    def assert_served(self) -> None:
+        """That the API server answers, knows Plants and lets us list them."""
+        with _translated():
+            self._api.list_cluster_custom_object(GROUP, VERSION, PLURAL, limit=1, _request_timeout=TIMEOUT_S)
+
     def get(self, namespace: str, name: str) -> dict[str, Any] | None:
         """The object as it stands, None where there is none."""
-        try:
-            return self._object(self._api.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, _request_timeout=TIMEOUT_S))
-        except client.ApiException as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise _classified(error) from None
-        except (HTTPError, OSError) as error:
-            raise KubernetesUnavailable(type(error).__name__) from None
+        with _translated():
+            try:
+                answer = self._api.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, _request_timeout=TIMEOUT_S)
+            except client.ApiException as error:
+                if error.status == NOT_FOUND:
+                    return None
+                raise
+        return self._object(answer)
 
     def list(self) -> ObjectList:
         """Every Plant of the cluster, in pages of one consistent list."""
-        try:
+        with _translated():
             pages = list(self._pages())
-        except client.ApiException as error:
-            raise _classified(error) from None
-        except (HTTPError, OSError) as error:
-            raise KubernetesUnavailable(type(error).__name__) from None
         return ObjectList([item for page in pages for item in page["items"]], int(pages[0]["metadata"]["resourceVersion"]))
 
     def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
         """Merges `status` into the object that has this uid and resourceVersion, and returns it as it stands then.
 
-        Raises `ObjectChanged` where the object is another by now, or gone.
+        Raises `ObjectChanged` where the object is another by now, or gone, and `StatusRefused`.
         """
         body = {"metadata": {"uid": uid, "resourceVersion": resource_version}, "status": status}
-        try:
-            return self._object(
-                self._api.patch_namespaced_custom_object_status(
+        with _translated():
+            try:
+                answer = self._api.patch_namespaced_custom_object_status(
                     GROUP, VERSION, namespace, PLURAL, name, body, _content_type="application/merge-patch+json", _request_timeout=TIMEOUT_S
                 )
-            )
-        except client.ApiException as error:
-            if error.status in (CONFLICT, NOT_FOUND):
-                raise ObjectChanged(f"{namespace}/{name}") from None
-            raise _classified(error) from None
-        except (HTTPError, OSError) as error:
-            raise KubernetesUnavailable(type(error).__name__) from None
+            except client.ApiException as error:
+                if error.status in (CONFLICT, NOT_FOUND):
+                    raise ObjectChanged(f"{namespace}/{name}") from None
+                if error.status in (BAD_REQUEST, TOO_LARGE, UNPROCESSABLE):
+                    raise StatusRefused(f"HTTP {error.status}: {_complaint(error)}") from None
+                raise
+        return self._object(answer)
 
     def _pages(self) -> Iterator[dict[str, Any]]:
         token = ""
@@ -114,8 +124,27 @@ class PlantsApi:
         return answer
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except client.ApiException as error:
+        raise _classified(error) from None
+    except (HTTPError, OSError) as error:
+        raise KubernetesUnavailable(type(error).__name__) from None
+
+
 def _classified(error: client.ApiException) -> Exception:
     """What an HTTP status means for us. The body stays out: it may quote the object."""
     if error.status is None or error.status == 0 or error.status >= 500 or error.status in (TOO_MANY, GONE):
         return KubernetesUnavailable(f"HTTP {error.status} {error.reason}")
     return KubernetesRefused(f"HTTP {error.status} {error.reason}")
+
+
+def _complaint(error: client.ApiException) -> str:
+    """What the API server says is wrong with a status of ours: it names the field, and quotes nothing that kubectl would not show."""
+    try:
+        status = msgspec.json.decode(error.body or "", type=dict[str, Any])
+    except msgspec.DecodeError:
+        return str(error.reason)
+    return str(status.get("message", error.reason))[:_COMPLAINT_MAX]

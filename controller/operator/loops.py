@@ -13,12 +13,14 @@ import structlog
 
 from controller.domain.errors import EpochMissing, QueueUnavailable, StoreUnavailable
 from controller.metrics import Metrics
-from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable
+from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, StatusRefused
 from controller.probes import Progress
 
 log = structlog.get_logger()
 
-AWAY = (StoreUnavailable, QueueUnavailable, EpochMissing, KubernetesUnavailable, KubernetesRefused)
+AWAY = (StoreUnavailable, QueueUnavailable, EpochMissing, KubernetesUnavailable, KubernetesRefused, StatusRefused)
+AFTER_FAILURE_S = 1.0
+"""A loop that has no pace of its own must not spin where a server refuses at once."""
 
 
 class Loop(msgspec.Struct, frozen=True):
@@ -56,7 +58,8 @@ def _run(loop: Loop, stop: threading.Event, progress: Progress, metrics: Metrics
         took = time.monotonic() - began
         metrics.record_turn(loop.name, result, took)
         progress.turned(loop.name, succeeded=result == "ok")
-        stop.wait(max(0.0, loop.period_s - took))
+        pause = loop.period_s if result == "ok" else max(loop.period_s, AFTER_FAILURE_S)
+        stop.wait(max(0.0, pause - took))
 
 
 def _turn(loop: Loop) -> str:

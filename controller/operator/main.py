@@ -57,14 +57,18 @@ class Operator:
         self._recovery = Recovery(store, queue, clock, at)
         self._mirror = Mirror(store, changes, api, metrics, clock, at)
         reconciler = Reconciler(store, api, capabilities, clock)
-        self._resync = Resync(store, api, reconciler, metrics, clock)
-        self._watch = Watch(reconciler, configuration, metrics)
+        self._watch = Watch(reconciler, api, configuration, metrics)
+        self._resync = Resync(store, api, reconciler, metrics, clock, self._watch.compare)
 
     def run(self, progress: Progress, resync_s: float) -> None:
         """Until SIGTERM or SIGINT; a second signal ends the process at once."""
         stop = _stop_on_signals()
         watch(progress, stop)
-        threads = [self._watch.start(stop), *start_loops(self._loops(resync_s), stop, progress, self._metrics)]
+        # The watch is known to hear by its events, and at least once a resync.
+        threads = [
+            self._watch.start(stop, progress, 2 * resync_s + 60.0),
+            *start_loops(self._loops(resync_s), stop, progress, self._metrics),
+        ]
         log.info("operator_started", pid=os.getpid())
         stop.wait()
         left = join_loops(threads, STOP_WITHIN_S)

@@ -13,7 +13,7 @@ import structlog
 from controller.domain.plant import PlantContext
 from controller.metrics import Metrics
 from controller.operator.digest import digest
-from controller.operator.kubernetes_api import ObjectChanged, PlantsApi
+from controller.operator.kubernetes_api import ObjectChanged, PlantsApi, StatusRefused
 from controller.operator.merge_patch import merge_patch
 from controller.operator.resource import PlantResource, ResourceUnreadable
 from controller.operator.status_document import status_document
@@ -35,7 +35,13 @@ class Mirror:
     """One mirroring loop. Owned by one thread."""
 
     def __init__(
-        self, store: Store, changes: ChangeListener, api: PlantsApi, metrics: Metrics, clock: Callable[[], datetime], at: Callable[[str], None]
+        self,
+        store: Store,
+        changes: ChangeListener,
+        api: PlantsApi,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        at: Callable[[str], None],
     ) -> None:
         self._store = store
         self._changes = changes
@@ -44,35 +50,57 @@ class Mirror:
         self._clock = clock
         self._at = at
         self._scanned_at: datetime | None = None
+        self._is_behind = True
 
     def turn(self) -> None:
-        """Waits a moment for changes, then mirrors what has changed. Raises `StoreUnavailable` and the API server's errors."""
-        hinted = self._changes.wait_for_changes(WAIT_S)
+        """Waits a moment for changes, then mirrors up to `BATCH` plants that have changed.
+
+        Raises `StoreUnavailable`, `StatusRefused` (of one plant; the others are mirrored) and the API server's errors. What a turn leaves
+        undone is the next one's: it does not wait.
+        """
+        hinted = self._changes.wait_for_changes(0.0 if self._is_behind else WAIT_S)
         now = self._clock()
-        if hinted is None or self._scanned_at is None or now - self._scanned_at >= SCAN_EVERY:
+        if self._is_behind or hinted is None or self._scanned_at is None or now - self._scanned_at >= SCAN_EVERY:
             self._scanned_at, hinted = now, None
         if hinted == set():
             return
-        while ids := self._store.lease_for_mirror(BATCH, self._clock(), LEASE_S, hinted):
-            self._mirror(ids)
+        self._is_behind = True
+        ids = self._store.lease_for_mirror(BATCH, now, LEASE_S, hinted)
+        unfinished = self._mirror(ids)
+        self._is_behind = unfinished or len(ids) == BATCH
 
-    def _mirror(self, ids: Sequence[UUID]) -> None:
-        """Mirrors leased plants: first the objects, then the rows, then the patches, so that no patch can carry an older row."""
+    def _mirror(self, ids: Sequence[UUID]) -> bool:
+        """Mirrors leased plants: first the objects, then the rows, then the patches, so that no patch can carry an older row.
+
+        Whether some are to be looked at again at once, for their objects have changed meanwhile.
+        """
+        if not ids:
+            return False
         mirrored: list[MirrorAck] = []
-        again = set(ids)
+        again, refused = set(ids), None
         try:
             objects = self._objects(self._store.read(ids))
-            # A row without its object waits until its lease ends: the watch or the next resync will tell what became of it.
-            again &= objects.keys()
             rows = self._store.read(objects)
+            # A row without its object waits until its lease ends: the watch or the next resync will tell what became of it.
+            again = {plant_id for plant_id, row in rows.items() if not row.deleted and row.declaration.uid == objects[plant_id].uid}
             self._at("after-row-read")
-            for plant_id, resource in objects.items():
-                done = self._patch(rows[plant_id], resource)
+            for plant_id in [plant_id for plant_id in objects if plant_id in again]:
+                try:
+                    done = self._patch(rows[plant_id], objects[plant_id])
+                except StatusRefused as error:
+                    # One plant holds up no other. It is tried again when its lease ends.
+                    refused = StatusRefused(f"{objects[plant_id].namespace}/{objects[plant_id].name}: {error}")
+                    again.discard(plant_id)
+                    continue
                 if done is not None:
                     mirrored.append(done)
+                    again.discard(plant_id)
         finally:
             self._store.acknowledge(mirrored, self._clock())
-            self._store.release(again - {done.plant_id for done in mirrored})
+            self._store.release(again)
+        if refused is not None:
+            raise refused
+        return bool(again)
 
     def _objects(self, rows: Mapping[UUID, PlantContext]) -> dict[UUID, PlantResource]:
         found = {}

@@ -6,20 +6,23 @@ Called by the watch for each event and by resync for each object whose row diffe
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, TypeVar
 
 import structlog
 
+from controller.domain.errors import StoreRejected, StoreUnavailable
 from controller.domain.judge import judge_declared
 from controller.domain.plant import Declaration
 from controller.operator.digest import digest
-from controller.operator.kubernetes_api import ObjectChanged, PlantsApi
+from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, PlantsApi, StatusRefused
 from controller.operator.merge_patch import merge_patch
-from controller.operator.resource import PlantResource, Refusal, refusal
+from controller.operator.resource import PlantResource, Refusal, ResourceUnreadable, refusal
 from controller.operator.status_document import refused_document
 from controller.storage.ports import ApplyResult, LiveRow, Store
 from integrations.contract import Brand, VendorCapabilities
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class ReconcileResult(StrEnum):
@@ -31,6 +34,41 @@ class ReconcileResult(StrEnum):
     REFUSED = "refused"
     DELETED = "deleted"
     STATUS_RESET = "status_reset"
+    UNREADABLE = "unreadable"
+    """The object is no Plant of this version."""
+    REJECTED = "rejected"
+    """Postgres or the API server will not take what we made of it."""
+    POSTPONED = "postponed"
+    """A server was away: the next resync makes it good."""
+    BROKEN = "broken"
+    """A defect of ours. The log has the traceback."""
+
+
+def contained(body: Mapping[str, Any], work: Callable[[], T]) -> T | ReconcileResult:
+    """What `work` says of one object, or what went wrong with it: one bad object harms no other. Raises `StoreUnavailable`."""
+    try:
+        return work()
+    except StoreUnavailable:
+        raise
+    except ResourceUnreadable as error:
+        return _reported("plant_unreadable", body, error, ReconcileResult.UNREADABLE)
+    except (StoreRejected, StatusRefused) as error:
+        return _reported("plant_rejected", body, error, ReconcileResult.REJECTED)
+    except (KubernetesUnavailable, KubernetesRefused) as error:
+        return _reported("plant_postponed", body, error, ReconcileResult.POSTPONED)
+    except Exception:
+        log.exception("plant_broke", plant=_name(body))
+        return ReconcileResult.BROKEN
+
+
+def _reported(event: str, body: Mapping[str, Any], error: Exception, result: ReconcileResult) -> ReconcileResult:
+    log.warning(event, plant=_name(body), error=type(error).__name__, message=str(error))
+    return result
+
+
+def _name(body: Mapping[str, Any]) -> str:
+    metadata = body.get("metadata") or {}
+    return f"{metadata.get('namespace')}/{metadata.get('name')}"
 
 
 class Reconciler:
@@ -48,8 +86,12 @@ class Reconciler:
         self._capabilities = capabilities
         self._clock = clock
 
-    def reconcile(self, resource: PlantResource, deleted: bool = False) -> ReconcileResult:
-        """Makes the row what the object says. Raises `StoreUnavailable` and, for a refusal's status, the API server's errors."""
+    def reconcile(self, resource: PlantResource, deleted: bool = False, as_of: int = 0) -> ReconcileResult:
+        """Makes the row what the object says. Raises the store's errors and, for a refusal's status, the API server's.
+
+        `as_of`: the version of a list that had the object. It stood like that then, which may be long after its last change: without
+        this, one that was refused while another Plant held its vendor identity would be older than that Plant's deletion for ever.
+        """
         if deleted:
             self._delete(resource)
             return ReconcileResult.DELETED
@@ -57,7 +99,7 @@ class Reconciler:
         if refused is not None:
             return self._refuse(resource, refused)
         applied = self._store.apply(
-            resource.plant_id, self._declaration(resource), resource.resource_version, self._clock(), judge_declared
+            resource.plant_id, self._declaration(resource), max(resource.resource_version, as_of), self._clock(), judge_declared
         )
         match applied.result:
             case ApplyResult.DUPLICATE:

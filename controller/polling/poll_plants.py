@@ -12,7 +12,7 @@ import structlog
 
 from controller.domain.errors import LeaseLost, StoreUnavailable
 from controller.domain.judge import is_pollable
-from controller.domain.outcome import Failed, Job, JobResult, Outcome, Taken as Taken
+from controller.domain.outcome import Failed, Job, JobResult, Outcome, Taken
 from controller.domain.plant import PlantContext, PollError
 from controller.polling.close_jobs import Finished, close_jobs, holds_attempt
 from controller.polling.exchanges import ask_vendor, plant_ref

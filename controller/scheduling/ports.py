@@ -1,15 +1,14 @@
 """What scheduling needs from the store and the queue: implemented by `storage` and `queueing`, composed in `cli`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from controller.domain.outcome import Job, JobWhereabouts as JobWhereabouts, Outcome
+from controller.domain.judge import JudgeClock
+from controller.domain.outcome import Job, JobWhereabouts, Outcome
 from controller.domain.plant import PlantContext
 from integrations.contract import Brand
-
-Judge = Callable[[PlantContext, datetime], Outcome]
 
 
 class ScheduleStore(Protocol):
@@ -30,7 +29,7 @@ class ScheduleStore(Protocol):
         """Claims up to `limit` due daily jobs and commits. `day_due_at` stays: only the job's outcome moves it (PROTOCOL 18)."""
         ...
 
-    def judge_due(self, now: datetime, limit: int, judge: Judge) -> list[Outcome]:
+    def judge_due(self, now: datetime, limit: int, judge: JudgeClock) -> list[Outcome]:
         """Locks up to `limit` rows whose `clock_due_at` has passed, judges and stores them in one transaction (PROTOCOL 19)."""
         ...
 

@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 
 from controller.domain.errors import StoreRejected
+from controller.domain.judge import JudgeClock, JudgeDeclared
 from controller.domain.outcome import Job, Outcome, PollLog
 from controller.domain.plant import Alert, AlertState, Declaration, HistoryPolicy, JobType, LiveState, PlantContext, Snapshot, Status
 from controller.domain.schedule import lock_ttl_s, next_slot
-from controller.scheduling.ports import Judge
 from controller.storage.applying import KnownPlant, refuse
-from controller.storage.ports import Applied, ApplyResult, Fleet, JudgeDeclared, LiveRow, MirrorAck, MirrorBooks
+from controller.storage.ports import Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
 from integrations.contract import Brand
 
 P = ParamSpec("P")
@@ -101,7 +101,7 @@ class MemoryStore:
         return self._write(outcomes, None)
 
     @_serialised
-    def judge_due(self, now: datetime, limit: int, judge: Judge) -> list[Outcome]:
+    def judge_due(self, now: datetime, limit: int, judge: JudgeClock) -> list[Outcome]:
         due = [(row.live.clock_due_at, row) for row in self._live() if row.live.clock_due_at is not None and row.live.clock_due_at < now]
         outcomes = [judge(_context(row), now) for _, row in sorted(due, key=lambda entry: entry[0])[:limit]]
         self._write(outcomes, now)

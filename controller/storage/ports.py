@@ -1,6 +1,6 @@
 """What the stores offer beyond the ports of `polling` and `scheduling`: the operator's side. One contract suite covers both stores."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -8,14 +8,10 @@ from uuid import UUID
 
 import msgspec
 
+from controller.domain.judge import JudgeDeclared
 from controller.domain.outcome import Outcome
 from controller.domain.plant import Declaration, PlantContext, Status
-from controller.polling.ports import PlantStore
-from controller.scheduling.ports import ScheduleStore
 from integrations.contract import Brand
-
-JudgeDeclared = Callable[[PlantContext, Declaration | None, datetime], Outcome]
-"""`domain.judge.judge_declared`: the plant with its new declaration, the previous one (None: new, or back after a deletion), now."""
 
 
 class ApplyResult(StrEnum):
@@ -72,8 +68,12 @@ class Fleet(msgspec.Struct, frozen=True):
     """Age of the oldest change that Kubernetes has not been told. Seconds."""
 
 
-class Store(PlantStore, ScheduleStore, Protocol):
+class Store(Protocol):
     """Every method raises `StoreUnavailable`; those that store text and numbers of others raise `StoreRejected` too."""
+
+    def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
+        """The plants that exist, deleted ones included, in one statement."""
+        ...
 
     def apply(self, plant_id: UUID, declaration: Declaration, resource_version: int, now: datetime, judge: JudgeDeclared) -> Applied:
         """Takes over a Plant resource if it is newer than the one applied, and judges the plant under it, in one transaction (PROTOCOL 26).

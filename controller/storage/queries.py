@@ -444,10 +444,14 @@ SELECT plant_id, mirrored_version, mirrored_resource_version, mirrored_digest FR
 """
 
 RESET_MIRROR = """
-UPDATE plants
-SET mirrored_version = 0, changed_at = CASE WHEN version > mirrored_version THEN changed_at ELSE %(now)s END
-WHERE plant_id = %(plant_id)s AND deleted_at IS NULL AND mirrored_version > 0
-    AND mirrored_resource_version < %(resource_version)s AND mirrored_digest IS DISTINCT FROM %(digest)s::varchar
+WITH reset AS (
+    UPDATE plants
+    SET mirrored_version = 0, changed_at = CASE WHEN version > mirrored_version THEN changed_at ELSE %(now)s END
+    WHERE plant_id = %(plant_id)s AND deleted_at IS NULL AND mirrored_version > 0
+        AND mirrored_resource_version < %(resource_version)s AND mirrored_digest IS DISTINCT FROM %(digest)s::varchar
+    RETURNING plant_id
+)
+SELECT pg_notify('plant_changed', plant_id::text) FROM reset
 """
 
 FLEET = """

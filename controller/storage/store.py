@@ -10,14 +10,14 @@ import psycopg
 from msgspec.structs import asdict
 
 from controller.domain.errors import StoreRejected
+from controller.domain.judge import JudgeClock, JudgeDeclared
 from controller.domain.outcome import Job, Outcome
 from controller.domain.plant import Declaration, JobType, PlantContext, Status
 from controller.domain.schedule import lock_ttl_s, next_slot
-from controller.scheduling.ports import Judge
 from controller.storage import partitions, queries
 from controller.storage.applying import KnownPlant, refuse
 from controller.storage.database import Database
-from controller.storage.ports import Applied, ApplyResult, Fleet, JudgeDeclared, LiveRow, MirrorAck, MirrorBooks
+from controller.storage.ports import Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
 from integrations.contract import Brand
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class PostgresStore:
     def write(self, outcomes: Sequence[Outcome]) -> set[UUID]:
         return self._database.run(lambda connection: _write(connection, outcomes)) if outcomes else set()
 
-    def judge_due(self, now: datetime, limit: int, judge: Judge) -> list[Outcome]:
+    def judge_due(self, now: datetime, limit: int, judge: JudgeClock) -> list[Outcome]:
         while True:
             outcomes, is_last = self._in_transaction(lambda connection: _judge_due(connection, now, limit, judge))
             if outcomes or is_last:
@@ -265,7 +265,7 @@ def _log_row(outcome: Outcome) -> dict[str, Any]:
     return {**asdict(outcome.log), "plant_id": outcome.plant_id, "duration_ms": outcome.log.duration_ms}
 
 
-def _judge_due(connection: Connection, now: datetime, limit: int, judge: Judge) -> tuple[list[Outcome], bool]:
+def _judge_due(connection: Connection, now: datetime, limit: int, judge: JudgeClock) -> tuple[list[Outcome], bool]:
     """What was judged and stored, and whether no more is due. Rows that were only looked at too early count towards `limit`."""
     rows = connection.execute(queries.LOCK_CLOCK_DUE, {"now": now, "limit": limit}).fetchall()
     early = [plant_id for plant_id, is_due in rows if not is_due]

@@ -79,8 +79,6 @@ class Batches:
 
     def _take_and_run(self, incarnation: Incarnation, stop: Event) -> str:
         """`OK`, or what went wrong with the batch. Raises what TAKE raises."""
-        if stop.is_set():
-            return OK
         with self._watchdog.holding():
             catch = self._take(incarnation)
             self._at("after-take")

@@ -102,8 +102,16 @@ class Supervisor:
             return False
 
     def start(self, name: str, is_ready: Callable[[], bool], bound_seconds: float) -> None:
-        """Starts a program and waits until `is_ready`. Raises `DevStackError` with its last log lines if that does not come about."""
+        """`begin` and `wait_ready`."""
+        self.begin(name)
+        self.wait_ready(name, is_ready, bound_seconds)
+
+    def begin(self, name: str) -> None:
+        """Starts a program and does not wait."""
         self._call("startProcess", self._full_name(name), False)
+
+    def wait_ready(self, name: str, is_ready: Callable[[], bool], bound_seconds: float) -> None:
+        """Waits until `is_ready`. Raises `DevStackError` with the program's last log lines if that does not come about."""
         deaths: set[float] = set()
 
         def settled() -> bool:

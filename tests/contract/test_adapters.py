@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -264,7 +265,40 @@ JUNK = st.one_of(
 
 
 @brands
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize(
+    "junk", [None, True, -1, 1e308, 10**400, math.nan, "", "N/A", "\ud800", "9" * 400, [], [[]], {}], ids=lambda junk: repr(junk)[:8]
+)
+def test_every_field_of_every_answer_may_be_junk(brand: Brand, junk: Any) -> None:
+    CLOCK.now = datetime(2026, 3, 3, 15, 2, tzinfo=UTC)
+    recorded = TRANSPORT.for_plant(brand, "healthy", plant())
+    fields: dict[bytes, int] = {}
+
+    def measured(request: VendorRequest) -> VendorResponse:
+        answer = recorded(request)
+        fields[answer.body] = len(_fields(json.loads(answer.body)))
+        return answer
+
+    def mutated(target: bytes, field: int, request: VendorRequest) -> VendorResponse:
+        answer = recorded(request)
+        if answer.body != target:
+            return answer
+        body = json.loads(answer.body)
+        holder, place = _fields(body)[field]
+        holder[place] = junk
+        return VendorResponse(status=answer.status, body=json.dumps(body).encode())
+
+    for read in _reads(brand, measured):
+        read()
+    assert len(fields) >= 3
+    for target, count in fields.items():
+        for field in range(count):
+            for read in _reads(brand, partial(mutated, target, field)):
+                with contextlib.suppress(AdapterError):
+                    read()
+
+
+@brands
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_an_answer_with_one_field_replaced_by_junk_ends_in_values_or_one_adapter_error(brand: Brand, data: st.DataObject) -> None:
     CLOCK.now = datetime(2026, 3, 3, 15, 2, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 import msgspec
@@ -29,9 +29,12 @@ from controller.domain.plant import (
     StatusPolicy,
     plant_id_for,
 )
+from controller.polling.ports import PlantStore
+from controller.scheduling.ports import ScheduleStore
 from controller.storage.database import Database
 from controller.storage.memory import MemoryStore
-from controller.storage.ports import ApplyResult, MirrorAck, MirrorBooks, Store
+from controller.storage.ports import ApplyResult, MirrorAck, MirrorBooks
+from controller.storage.ports import Store as OperatorStore
 from controller.storage.store import PostgresStore
 from integrations.contract import Alarm, AlarmList, Brand, Reading, Severity
 
@@ -42,6 +45,10 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 ROOF = Declaration(namespace="sao-paulo", name="roof", uid="uid-roof", generation=1, brand=Brand.SOLIS, vendor_plant_id="R1")
 PENDING_UID = "9d0e3a3c-5a0e-4d3b-8d5f-0c1f6a4f0b11"
+
+
+class Store(OperatorStore, ScheduleStore, PlantStore, Protocol):
+    """Everything a store is asked for."""
 
 
 class World:
@@ -292,6 +299,15 @@ def test_a_foreign_attempt_refuses_the_whole_outcome(world: World) -> None:
     assert world.context(plant_id).alerts == ()
 
 
+def test_an_attempt_that_was_never_claimed_closes_nothing(world: World) -> None:
+    plant_id = world.apply()
+    outcome = world.outcome(world.claim())
+    assert outcome.log is not None
+    invented = replace(outcome, log=replace(outcome.log, attempt=outcome.log.attempt + 1000))
+    assert world.store.write([invented]) == set()
+    assert world.context(plant_id).is_claimed
+
+
 def test_a_lost_fence_does_not_hold_back_the_others(world: World) -> None:
     for name in ("a", "b"):
         world.apply(named(name))
@@ -477,6 +493,13 @@ def test_a_reading_moves_the_clock_on(world: World) -> None:
     assert world.store.judge_due(NOW + 2 * HOUR + SECOND, 10, judge_clock) == []
     assert world.context(plant_id).live.status is Status.GREEN
     assert len(world.store.judge_due(NOW + 3 * HOUR + SECOND, 10, judge_clock)) == 1
+
+
+def test_also_at_the_instant_that_a_reading_moved_on_nothing_is_judged(world: World) -> None:
+    world.apply()
+    world.poll()
+    world.poll(NOW + HOUR)
+    assert world.store.judge_due(NOW + 3 * HOUR, 10, judge_clock) == []
 
 
 def test_an_earlier_clock_counts_from_the_write_that_brought_it(world: World) -> None:

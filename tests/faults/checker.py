@@ -36,6 +36,7 @@ class Kind(StrEnum):
     QUEUED_TWICE = "more than one message of a plant"
     EXCHANGE_AFTER_DELETION = "an exchange of a plant that was deleted before"
     NOT_RECOVERED = "not whole again within the bound"
+    LOGGED_TOO_OFTEN = "more PollLogs than there is reason for"
     LOCK_TAKEN = "a foreign lock did not survive"
 
 

@@ -321,6 +321,8 @@ def test_a_listener_hears_of_every_plant_written_and_of_nothing_else(store: Post
         heard |= listener.wait_for_changes(1) or set()
     assert heard == set(ids)
     assert listener.wait_for_changes(0.05) == set()
+    assert store.reset_mirror(ids[0], 12, "changed by hand", NOW)
+    assert listener.wait_for_changes(BOUND_S) == {ids[0]}
     listener.close()
 
 
@@ -344,8 +346,10 @@ def test_a_close_and_a_mirrors_lease_are_hot_updates(store: PostgresStore, db: D
     # The first reading brings a nearer clock change: that one is indexed at once.
     store.write(polled(store, store.claim_polls(NOW, 100), NOW))
     db.run(lambda connection: connection.execute("VACUUM FULL plants"))
-    outcomes = polled(store, store.claim_polls(NOW + HOUR, 100), NOW + HOUR)
+    store.write(polled(store, store.claim_polls(NOW + HOUR, 100), NOW + HOUR))
+    outcomes = polled(store, store.claim_polls(NOW + 2 * HOUR, 100), NOW + 2 * HOUR)
 
+    assert scalar(db, "SELECT count(*) FROM plants WHERE clock_scan_at = clock_due_at") == 50, "the claim has carried it along"
     lease = {"until": NOW, "limit": 50, "now": NOW, "only": None}
 
     def updates(connection: psycopg.Connection[Any]) -> list[tuple[int, int]]:

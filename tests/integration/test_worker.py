@@ -432,6 +432,12 @@ class TestProcess:
     def begun(self, client: Redis, jobs: int) -> None:
         wait_until(lambda: client.llen("begun") == jobs, 20, f"{jobs} jobs have begun")
 
+    def test_its_heartbeat_is_kept_up(self, client: Redis, worker: Worker, start: Callable[..., subprocess.Popen[bytes]]) -> None:
+        start()
+        (key,) = wait_until(lambda: client.keys("worker:*"), 20, "a heartbeat")
+        client.pexpire(key, 5_000)
+        wait_until(lambda: client.pttl(key) > 20_000, 4, "another heartbeat")
+
     @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_lets_the_job_at_hand_end_and_gives_the_rest_back(
         self, client: Redis, worker: Worker, jobs: list[Job], start: Callable[..., subprocess.Popen[bytes]], signum: int

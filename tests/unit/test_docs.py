@@ -154,6 +154,13 @@ def test_rules_cited_in_code_exist() -> None:
     assert unknown == []
 
 
+def test_make_targets_named_on_pages_exist() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {(page.name, name) for page in pages() for name in re.findall(r"(?:`|^)make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)}
+    assert {entry for entry in named if entry[1] not in targets} == set()
+    assert len(named) > 10
+
+
 def texts(*suffixes: str) -> Iterator[tuple[Path, str]]:
     for path in tracked():
         if not suffixes or path.suffix in suffixes:

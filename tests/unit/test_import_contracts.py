@@ -1,4 +1,4 @@
-"""Each import contract of pyproject.toml catches what it is for: planted in a copy of the packages, a violation is named by lint-imports."""
+"""Each import contract of pyproject.toml catches what it is for: planted in a copy of the packages, each violation is named."""
 
 import os
 import shutil

@@ -167,8 +167,6 @@ def test_without_a_queue_nothing_is_claimed_and_the_clock_still_judges() -> None
 
 def test_claims_that_could_not_be_enqueued_are_sent_at_the_next_tick() -> None:
     stage = Stage("a")
-    stage.queue.has_epoch = True
-    stage.store.claim_polls(stage.now, 0)
     failing: list[str] = []
 
     def at(point: str) -> None:
