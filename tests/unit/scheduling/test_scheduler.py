@@ -291,6 +291,14 @@ def test_a_sweep_pages_through_all_open_claims(monkeypatch: pytest.MonkeyPatch) 
     assert stage.recovery.sweep().checked == 1
 
 
+def test_a_sweep_looks_at_each_claim_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "PAGE", 2)
+    stage = Stage("a", "b", "c", "d", "e")
+    stage.tick()
+    stage.pass_time(60)
+    assert stage.recovery.sweep().checked == 5
+
+
 def test_a_claim_that_never_reached_the_queue_is_found() -> None:
     stage = Stage("a")
     stage.store.claim_polls(stage.now, 10)
