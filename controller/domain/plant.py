@@ -235,3 +235,7 @@ class PlantContext(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_claimed(self) -> bool:
         return self.done_attempt < self.attempt
+
+    def holds_attempt(self, attempt: int) -> bool:
+        """Whether this attempt's claim is still open: the fence (PROTOCOL 3)."""
+        return self.attempt == attempt and self.is_claimed

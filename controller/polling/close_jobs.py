@@ -30,11 +30,6 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime
 
 
-def holds_attempt(context: PlantContext, job: Job) -> bool:
-    """Whether the job's claim is still open: it is the fence (PROTOCOL 3)."""
-    return context.attempt == job.attempt and context.is_claimed
-
-
 def close_jobs(store: PlantStore, finished: Mapping[UUID, Finished], pause: Pause) -> dict[UUID, Outcome]:
     """The outcomes that were stored, by plant. A job that is missing was closed by somebody else, or the store stayed away."""
     stored: dict[UUID, Outcome] = {}
@@ -98,4 +93,4 @@ def _still_open(store: PlantStore, finished: Mapping[UUID, Finished], plant_ids:
     if not plant_ids:
         return {}
     contexts = repeated(lambda: store.read(plant_ids), pause)
-    return {plant_id: context for plant_id, context in contexts.items() if holds_attempt(context, finished[plant_id].job)}
+    return {plant_id: context for plant_id, context in contexts.items() if context.holds_attempt(finished[plant_id].job.attempt)}

@@ -14,7 +14,7 @@ from controller.domain.errors import LeaseLost, StoreUnavailable
 from controller.domain.judge import is_pollable
 from controller.domain.outcome import Failed, Job, JobResult, Outcome, Taken
 from controller.domain.plant import PlantContext, PollError
-from controller.polling.close_jobs import Finished, close_jobs, holds_attempt
+from controller.polling.close_jobs import Finished, close_jobs
 from controller.polling.exchanges import ask_vendor, plant_ref
 from controller.polling.ports import Checkpoint, Lease, PlantStore, Transport, pass_by
 from controller.polling.repeat import Pause, repeated
@@ -79,7 +79,7 @@ class PollPlants:
         abandoned: list[Job] = []
         for item in taken:
             context = contexts.get(item.job.plant_id)
-            if context is None or not holds_attempt(context, item.job):
+            if context is None or not context.holds_attempt(item.job.attempt):
                 dropped.append(item.job)
             elif not may_begin():
                 not_begun.append(item.job)
@@ -146,4 +146,4 @@ class PollPlants:
             contexts = self._store.read({job.plant_id for job in jobs})
         except StoreUnavailable:
             return set(jobs)
-        return {job for job in jobs if job.plant_id in contexts and holds_attempt(contexts[job.plant_id], job)}
+        return {job for job in jobs if job.plant_id in contexts and contexts[job.plant_id].holds_attempt(job.attempt)}

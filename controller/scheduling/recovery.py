@@ -8,10 +8,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from controller.domain.judge import judge_lost
 from controller.domain.outcome import Job, JobWhereabouts, Outcome
+from controller.domain.plant import PlantContext
 from controller.scheduling.ports import JobQueue, ScheduleStore
+
+log = structlog.get_logger()
 
 GRACE = timedelta(seconds=10)
 """A claim younger than this may still be on its way into the queue."""
@@ -58,12 +62,21 @@ class Recovery:
         jobs = {job.plant_id: job for job in lost}
         contexts = self._store.read(jobs)
         now = self._clock()
-        outcomes = [
-            judge_lost(context, jobs[plant_id], now)
-            for plant_id, context in contexts.items()
-            if context.is_claimed and context.attempt == jobs[plant_id].attempt
-        ]
+        still_held = {
+            plant_id for plant_id, context in contexts.items() if context.is_claimed and context.attempt == jobs[plant_id].attempt
+        }
+        judged = (_judge_each(contexts[plant_id], jobs[plant_id], now) for plant_id in still_held)
+        outcomes = [outcome for outcome in judged if outcome is not None]
         stored = self._store.write(outcomes) if outcomes else set()
-        still_open = {outcome.plant_id for outcome in outcomes} - stored
+        still_open = still_held - stored
         self._queue.lift_barriers([job for job in lost if job.plant_id not in still_open])
         return [outcome for outcome in outcomes if outcome.plant_id in stored]
+
+
+def _judge_each(context: PlantContext, job: Job, now: datetime) -> Outcome | None:
+    """`judge_lost` for one of many: a plant that judging cannot bear stays open and stops no other's recovery."""
+    try:
+        return judge_lost(context, job, now)
+    except Exception:
+        log.exception("judging_failed", plant_id=str(context.plant_id))
+        return None

@@ -12,6 +12,7 @@ import structlog
 from controller.domain.errors import EpochMissing, QueueUnavailable
 from controller.domain.judge import judge_clock
 from controller.domain.outcome import Job, Outcome
+from controller.domain.plant import PlantContext
 from controller.scheduling.ports import JobQueue, ScheduleStore
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ class Scheduler:
     def _judge_clock(self, now: datetime) -> tuple[Outcome, ...]:
         judged: list[Outcome] = []
         for _ in range(ROUNDS_PER_TICK):
-            chunk = self._store.judge_due(now, self._chunk, judge_clock)
+            chunk = self._store.judge_due(now, self._chunk, _judge_each)
             judged += chunk
             if len(chunk) < self._chunk:
                 break
@@ -84,3 +85,12 @@ class Scheduler:
         enqueued = self._queue.enqueue(self._unsent) if self._unsent else 0
         self._unsent = []
         return enqueued
+
+
+def _judge_each(context: PlantContext, now: datetime) -> Outcome:
+    """`judge_clock` for one of many. A plant that judging cannot bear is left as it is, and is not due again by the clock."""
+    try:
+        return judge_clock(context, now)
+    except Exception:
+        log.exception("judging_failed", plant_id=str(context.plant_id))
+        return Outcome(before=context, live=msgspec.structs.replace(context.live, clock_due_at=None))

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from controller.domain.errors import EpochMissing, QueueUnavailable, StoreUnavailable
-from controller.domain.outcome import Job, JobWhereabouts
-from controller.domain.plant import AlertType, JobType, PollError, Reason, Status
-from controller.scheduling import recovery
+from controller.domain.outcome import Job, JobWhereabouts, Outcome
+from controller.domain.plant import AlertType, JobType, PlantContext, PollError, Reason, Status
+from controller.scheduling import recovery, scheduler
 from controller.scheduling.recovery import GRACE, Recovery
 from controller.scheduling.scheduler import Scheduler, TickReport
 from integrations.contract import Brand
@@ -237,7 +239,41 @@ def test_the_clock_judges_every_due_plant_however_many_chunks_they_are() -> None
     assert len(stage.tick().judged) == 5
 
 
+def unbearable(monkeypatch: pytest.MonkeyPatch, module: ModuleType, judge: str, name: str) -> None:
+    """Judging fails for one plant, as it would for one whose zone has gone from the zone database."""
+    sound = getattr(module, judge)
+
+    def judging(context: PlantContext, *rest: Any) -> Outcome:
+        if context.plant_id == plant_id(name):
+            raise LookupError("no such zone")
+        return sound(context, *rest)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(module, judge, judging)
+
+
+def test_a_plant_that_judging_cannot_bear_does_not_stop_the_clock_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage("a", "b")
+    stage.tick()
+    stage.work()
+    unbearable(monkeypatch, scheduler, "judge_clock", "a")
+    stage.pass_time(2 * 3600 + 1)
+    report = stage.tick()
+    assert (stage.plant("a").live.status, stage.plant("b").live.status) == (Status.GREEN, Status.YELLOW)
+    assert report.polls_claimed == 2, "and polling goes on for both"
+
+
 # Recovery
+
+
+def test_a_plant_that_judging_cannot_bear_does_not_stop_the_recovery_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage("a", "b")
+    stage.tick()
+    lose(stage, "a", "b")
+    unbearable(monkeypatch, recovery, "judge_lost", "a")
+    stage.pass_time(GRACE.total_seconds() + 1)
+    assert [outcome.plant_id for outcome in stage.recovery.sweep().recovered] == [plant_id("b")]
+    assert stage.plant("a").is_claimed
+    assert stage.queue.barriers == {f"poll:plant:{plant_id('a')}:latest": stage.plant("a").attempt}
 
 
 def lose(stage: Stage, *names: str) -> None:
