@@ -102,7 +102,7 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(help="The brand whose queu
     integration = conf.read(conf.IntegrationSettings)
     integration.assert_mock_mode()
     configure(common.log_level, (database.database_url, redis.redis_url))
-    metrics, progress, at = Metrics(), Progress(), _checkpoint()
+    metrics, progress, at = Metrics(shows_fleet=False), Progress(), _checkpoint()
     probes = _start_probes(common, metrics, progress)
     transport = _fixture_transport(integration, at)
     poll_plants = PollPlants(_store(database, f"solarinvest-worker-{brand.value}"), transport, ADAPTERS, _clock, time.sleep, at)
@@ -121,7 +121,7 @@ def api() -> None:
     tokens = conf.read(conf.TokenSettings)
     configure(common.log_level, (database.database_url, tokens.jwt_secret))
     progress = Progress()
-    probes = _start_probes(common, Metrics(), progress)
+    probes = _start_probes(common, Metrics(shows_fleet=False), progress)
     api_role.run(Database(database.database_url, "solarinvest-api"), progress, listen.host, listen.port)
     probes.stop()
 

@@ -31,7 +31,8 @@ _SLOW_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 class Metrics:
     """One registry a process. Methods are called from several threads: prometheus_client locks each metric."""
 
-    def __init__(self) -> None:
+    def __init__(self, shows_fleet: bool = True) -> None:
+        """`shows_fleet` is the operator's: elsewhere a gauge that nobody sets would say that all is well."""
         # The instants at which counters began: a second series for each, which nobody asks for and `promtool check metrics` finds untold.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs has no annotations
         self.registry = registry = CollectorRegistry()
@@ -41,7 +42,7 @@ class Metrics:
             return Counter(f"solarinvest_{name}", text, labels, registry=registry)
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"solarinvest_{name}", text, labels, registry=registry)
+            return Gauge(f"solarinvest_{name}", text, labels, registry=registry if shows_fleet else None)
 
         self._polls = counter("polls_total", "Polls that ended, by how.", "brand", "result")
         self._days = counter("daily_jobs_total", "Daily jobs that ended, by how.", "brand", "result")

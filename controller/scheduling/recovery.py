@@ -62,9 +62,7 @@ class Recovery:
         jobs = {job.plant_id: job for job in lost}
         contexts = self._store.read(jobs)
         now = self._clock()
-        still_held = {
-            plant_id for plant_id, context in contexts.items() if context.is_claimed and context.attempt == jobs[plant_id].attempt
-        }
+        still_held = {plant_id for plant_id, context in contexts.items() if context.holds_attempt(jobs[plant_id].attempt)}
         judged = (_judge_each(contexts[plant_id], jobs[plant_id], now) for plant_id in still_held)
         outcomes = [outcome for outcome in judged if outcome is not None]
         stored = self._store.write(outcomes) if outcomes else set()

@@ -159,3 +159,8 @@ def test_two_processes_in_one_interpreter_do_not_share_numbers() -> None:
     one, other = Metrics(), Metrics()
     one.record_patch()
     assert samples(other) == {}
+
+
+def test_gauges_of_the_fleet_are_shown_by_the_operator_only() -> None:
+    assert b"solarinvest_mirror_lag_seconds" in Metrics().exposition()[0]
+    assert b"solarinvest_mirror_lag_seconds" not in Metrics(shows_fleet=False).exposition()[0]
