@@ -132,6 +132,9 @@ def _translated() -> Iterator[None]:
         raise _classified(error) from None
     except (HTTPError, OSError) as error:
         raise KubernetesUnavailable(type(error).__name__) from None
+    except config.ConfigException as error:
+        # A pod's token is read again every minute; while it is being replaced, the file may be empty.
+        raise KubernetesUnavailable(str(error)) from None
 
 
 def _classified(error: client.ApiException) -> Exception:

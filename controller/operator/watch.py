@@ -28,6 +28,7 @@ LOOP = "watch"
 RESTART_AFTER_S = 2.0
 PULSE_S = 0.5
 """How soon a stop and deafness are noticed."""
+CLOSING_S = 0.25
 
 
 class WatchDeaf(Exception):
@@ -110,6 +111,8 @@ class Watch:
             await kopf.operator(registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True, stop_flag=ending)
         finally:
             pulse.cancel()
+            # aiohttp closes encrypted connections a moment later: else each life would leave a few open.
+            await asyncio.sleep(CLOSING_S)
         if self._deaf.is_set() and not stop.is_set():
             raise WatchDeaf("resync lists changes of which no event has come")
 
@@ -137,6 +140,7 @@ class Watch:
             token=token or None,
             certificate_path=configuration.cert_file,
             private_key_path=configuration.key_file,
+            proxy_url=configuration.proxy,
         )
 
     def _on_plant_event(self, event: kopf.RawEvent, **_: Any) -> None:

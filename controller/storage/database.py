@@ -24,7 +24,7 @@ CHECKOUT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 10
 """A batch of hundreds of plants takes tens of milliseconds; a statement that needs this long is in trouble."""
 FROZEN_AFTER_S = 15.0
-"""A stopped server answers to no timeout of its own (PITFALLS, Postgres): the client gives up, a little after the server should have."""
+"""A stopped server answers to no timeout of its own: the client gives up, a little after the server should have."""
 LOCK_TIMEOUT_S = 3
 IDLE_IN_TRANSACTION_TIMEOUT_S = 5
 """Both from PROTOCOL 7."""

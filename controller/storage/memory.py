@@ -79,12 +79,12 @@ class MemoryStore:
     @_serialised
     def claim_polls(self, now: datetime, limit: int) -> list[Job]:
         due = [(row.next_poll_at, row) for row in self._live() if row.next_poll_at is not None and row.next_poll_at <= now]
-        jobs = []
-        for _, row in sorted(due, key=lambda entry: entry[0])[:limit]:
+        oldest_first = [row for _, row in sorted(due, key=lambda entry: entry[0])]
+        free = [row for row in oldest_first if not row.is_claimed][:limit]
+        claimed = [row for row in oldest_first if row.is_claimed][:limit] if len(free) < limit else []
+        for row in (*free, *claimed):
             row.next_poll_at = next_slot(row.plant_id, row.declaration.poll_interval_s, now)
-            if not row.is_claimed:
-                jobs.append(self._claim(row, JobType.POLL, now))
-        return jobs
+        return [self._claim(row, JobType.POLL, now) for row in free]
 
     @_serialised
     def claim_days(self, now: datetime, limit: int) -> list[Job]:
@@ -104,8 +104,7 @@ class MemoryStore:
     def judge_due(self, now: datetime, limit: int, judge: JudgeClock) -> list[Outcome]:
         due = [(row.live.clock_due_at, row) for row in self._live() if row.live.clock_due_at is not None and row.live.clock_due_at < now]
         outcomes = [judge(_context(row), now) for _, row in sorted(due, key=lambda entry: entry[0])[:limit]]
-        self._write(outcomes, now)
-        return outcomes
+        return [outcome for outcome in outcomes if self._judge(outcome, now)]
 
     @_serialised
     def open_claims(self, claimed_before: datetime, limit: int, after: UUID | None = None) -> list[Job]:
@@ -228,6 +227,13 @@ class MemoryStore:
         """Drops the logs of the days; there are no partitions to name."""
         self.logs = [(plant_id, log) for plant_id, log in self.logs if log.claimed_at.astimezone(UTC).date() >= before]
         return []
+
+    def _judge(self, outcome: Outcome, now: datetime) -> bool:
+        """Whether it was stored. One that is rejected holds up no other."""
+        try:
+            return bool(self._write([outcome], now))
+        except StoreRejected:
+            return False
 
     def _live(self) -> Iterator[Row]:
         return (row for row in list(self._rows.values()) if not row.deleted)

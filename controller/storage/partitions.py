@@ -1,4 +1,4 @@
-"""The daily partitions of `poll_logs`: made ahead, dropped by retention (DESIGN 4). A partition holds the claims of one UTC day."""
+"""The daily partitions of `poll_logs`: made ahead, dropped by retention. A partition holds the claims of one UTC day."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any

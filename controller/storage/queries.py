@@ -197,14 +197,23 @@ SELECT stored.plant_id FROM stored CROSS JOIN (SELECT count(*) FROM notified) AS
 
 LOCK_DUE_POLLS = """
 WITH due AS MATERIALIZED (
-    SELECT plant_id, brand, poll_interval_s, done_attempt = attempt AS is_free
+    SELECT plant_id, brand, poll_interval_s
     FROM plants
-    WHERE next_poll_at <= %(now)s AND deleted_at IS NULL
+    WHERE next_poll_at <= %(now)s AND deleted_at IS NULL AND done_attempt = attempt
     ORDER BY next_poll_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
-SELECT plant_id, brand, poll_interval_s, CASE WHEN is_free THEN nextval('plant_attempts') END FROM due
+SELECT plant_id, brand, poll_interval_s, nextval('plant_attempts') FROM due
+"""
+
+LOCK_DUE_BUT_CLAIMED = """
+SELECT plant_id, poll_interval_s
+FROM plants
+WHERE next_poll_at <= %(now)s AND deleted_at IS NULL AND done_attempt < attempt
+ORDER BY next_poll_at
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
 """
 
 LOCK_DUE_DAYS = """
@@ -265,6 +274,20 @@ WHERE clock_scan_at < %(now)s AND deleted_at IS NULL
 ORDER BY clock_scan_at
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
+"""
+
+PUT_OFF_CLOCK = """
+UPDATE plants
+SET clock_scan_at = %(until)s
+WHERE plant_id = (
+    SELECT plant_id
+    FROM plants
+    WHERE clock_scan_at < %(now)s AND deleted_at IS NULL
+    ORDER BY clock_scan_at
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING plant_id
 """
 
 MOVE_CLOCK_SCAN = "UPDATE plants SET clock_scan_at = clock_due_at WHERE plant_id = ANY(%(plant_ids)s)"

@@ -1,12 +1,14 @@
 """`PostgresStore`: plants as rows, in set-based statements. The promises are PROTOCOL's, rule by rule; the SQL is in `queries`."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 import psycopg
+import structlog
 from msgspec.structs import asdict
 
 from controller.domain.errors import StoreRejected
@@ -20,11 +22,14 @@ from controller.storage.database import Database
 from controller.storage.ports import Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
 from integrations.contract import Brand
 
+log = structlog.get_logger()
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 
 DAYS_READ = 5
 """Judging looks at D-3 to D-0, at the day before a day it changes, and no further (DOMAIN 4)."""
+PUT_OFF_FOR = timedelta(minutes=1)
+"""How long a plant waits whose judgement by the clock was rejected: a defect of ours, for which no other plant shall wait."""
 APPLY_ROUNDS = 5
 """Another operator may make or remove the row between our look and our insert; each round sees what it did."""
 
@@ -58,7 +63,15 @@ class PostgresStore:
 
     def judge_due(self, now: datetime, limit: int, judge: JudgeClock) -> list[Outcome]:
         while True:
-            outcomes, is_last = self._in_transaction(lambda connection: _judge_due(connection, now, limit, judge))
+            try:
+                outcomes, is_last = self._in_transaction(partial(_judge_due, now=now, limit=limit, judge=judge))
+            except StoreRejected:
+                # One plant that cannot be stored holds up no other: halve, down to the one that is put off.
+                if limit == 1:
+                    self._put_off(now)
+                    return []
+                limit //= 2
+                continue
             if outcomes or is_last:
                 return outcomes
 
@@ -123,7 +136,7 @@ class PostgresStore:
         if only is not None and not only:
             return []
         statement = queries.LEASE_ANY if only is None else queries.LEASE_ONLY
-        until = datetime.fromtimestamp(now.timestamp() + lease_s, UTC)
+        until = now + timedelta(seconds=lease_s)
         parameters = {"limit": limit, "now": now, "until": until, "only": None if only is None else list(only)}
         rows = self._database.run(lambda connection: connection.execute(statement, parameters).fetchall())
         return [plant_id for plant_id, _, _ in sorted(rows, key=lambda row: (not row[1], row[2]))]
@@ -172,6 +185,11 @@ class PostgresStore:
     def drop_partitions(self, before: date) -> list[str]:
         return self._database.run(lambda connection: partitions.drop_partitions(connection, before))
 
+    def _put_off(self, now: datetime) -> None:
+        parameters = {"now": now, "until": now + PUT_OFF_FOR}
+        row = self._database.run(lambda connection: connection.execute(queries.PUT_OFF_CLOCK, parameters).fetchone())
+        log.error("judgement_rejected", plant_id=None if row is None else str(row[0]), put_off_s=PUT_OFF_FOR.total_seconds())
+
     def _ensure_partition(self, now: datetime) -> None:
         """No claim without a partition for its log, also where maintenance has not run for weeks."""
         day = now.astimezone(UTC).date()
@@ -191,21 +209,22 @@ class PostgresStore:
 def _claim_polls(connection: Connection, now: datetime, limit: int) -> list[Job]:
     jobs: list[Job] = []
     slots: list[datetime] = []
-    moved_ids: list[UUID] = []
-    moved_slots: list[datetime] = []
     for plant_id, brand, interval_s, attempt in connection.execute(queries.LOCK_DUE_POLLS, {"now": now, "limit": limit}):
-        slot = next_slot(plant_id, interval_s, now)
-        if attempt is None:
-            moved_ids.append(plant_id)
-            moved_slots.append(slot)
-            continue
         jobs.append(Job(plant_id, attempt, JobType.POLL, Brand(brand), lock_ttl_s(interval_s)))
-        slots.append(slot)
-    if moved_ids:
-        connection.execute(queries.MOVE_NEXT_POLL, {"plant_ids": moved_ids, "next_poll_at": moved_slots})
+        slots.append(next_slot(plant_id, interval_s, now))
     if jobs:
         connection.execute(queries.CLAIM_POLLS, {**_claim(jobs, now), "next_poll_at": slots})
+    if len(jobs) < limit:
+        _move_claimed(connection, now, limit)
     return jobs
+
+
+def _move_claimed(connection: Connection, now: datetime, limit: int) -> None:
+    """Due plants whose slot is open go on to their next slot. After the others, of which they shall hold up none."""
+    rows = connection.execute(queries.LOCK_DUE_BUT_CLAIMED, {"now": now, "limit": limit}).fetchall()
+    if rows:
+        slots = [next_slot(plant_id, interval_s, now) for plant_id, interval_s in rows]
+        connection.execute(queries.MOVE_NEXT_POLL, {"plant_ids": [plant_id for plant_id, _ in rows], "next_poll_at": slots})
 
 
 def _claim_days(connection: Connection, now: datetime, limit: int) -> list[Job]:

@@ -1,4 +1,4 @@
-"""The schema as it stands (DESIGN 4). `migrations/` builds it; a test keeps both equal.
+"""The schema as it stands. `migrations/` builds it; a test keeps both equal.
 
 Columns of `plants` that mirror a field of `domain.plant.Declaration` or `LiveState` have the field's name; a test keeps those equal, too.
 There are no foreign keys: every writer of the other tables holds the plant's row lock, and a check per row would cost more than the row.
@@ -13,7 +13,7 @@ _INSTANT = sa.DateTime(timezone=True)
 _NUMBER: sa.Double[float] = sa.Double()
 _ZERO = sa.text("0")
 _HOT = {"fillfactor": 70}
-"""Room on the page, so that updates that touch no indexed column stay on it and write no index entry (PERFORMANCE 5)."""
+"""Room on the page, so that updates that touch no indexed column stay on it and write no index entry."""
 
 attempts = sa.Sequence("plant_attempts", data_type=sa.BigInteger(), metadata=metadata)
 """Attempt numbers never repeat, also not after a plant was purged and came back (PROTOCOL 2)."""

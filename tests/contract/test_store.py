@@ -403,6 +403,18 @@ def test_an_open_claim_is_not_claimed_again_but_its_next_poll_moves(world: World
     assert context.next_poll_at > later
 
 
+def test_plants_that_are_claimed_hold_up_no_other(world: World) -> None:
+    """However many of them are due: workers may be down for hours."""
+    busy = [world.apply(named(name)) for name in "ab"]
+    world.store.claim_polls(NOW, 10)
+    free = world.apply(named("c"), now=NOW + HOUR)
+    (job,) = world.store.claim_polls(NOW + 2 * HOUR, 1)
+    assert job.plant_id == free
+    assert world.store.claim_polls(NOW + 2 * HOUR, 10) == []
+    moved = [world.context(plant_id).next_poll_at for plant_id in busy]
+    assert all(at is not None and at > NOW + 2 * HOUR for at in moved)
+
+
 def test_the_oldest_polls_are_claimed_first_and_no_more_than_asked_for(world: World) -> None:
     ids = [world.apply(named(name), now=NOW + number * SECOND) for number, name in enumerate("cab")]
     assert [job.plant_id for job in world.store.claim_polls(NOW + HOUR, 2)] == ids[:2]
@@ -515,6 +527,22 @@ def test_the_clock_judges_no_more_than_asked_for(world: World) -> None:
     later = NOW + 25 * HOUR
     assert len(world.store.judge_due(later, 2, judge_clock)) == 2
     assert len(world.store.judge_due(later, 2, judge_clock)) == 1
+
+
+def test_a_judgement_that_is_rejected_holds_up_no_other(world: World) -> None:
+    bad, *good = (world.apply(named(name), now=NOW + number * SECOND) for number, name in enumerate("abcd"))
+
+    def judge(context: PlantContext, now: datetime) -> Outcome:
+        outcome = judge_clock(context, now)
+        return outcome if context.plant_id != bad else replace(outcome, live=replace(outcome.live, explain=("\x00",)))
+
+    later = NOW + 25 * HOUR
+    stored: list[UUID] = []
+    for _ in range(4):
+        stored += [outcome.plant_id for outcome in world.store.judge_due(later, 10, judge)]
+    assert sorted(stored) == sorted(good)
+    assert world.context(bad).live.status is Status.GREY
+    assert [outcome.plant_id for outcome in world.store.judge_due(later + HOUR, 10, judge_clock)] == [bad]
 
 
 # Apply and delete (PROTOCOL 26, DOMAIN 1).

@@ -78,7 +78,14 @@ def make_template(server: Postgres) -> None:
     audit.install(url)
 
 
-TEMPORARY = (Mutation("failpoint", "controller/failpoints.py", "os.kill(os.getpid(), signal.SIGSTOP)", "signal.pthread_kill(__import__('threading').get_ident(), signal.SIGSTOP)"),)
+TEMPORARY = (
+    Mutation(
+        "failpoint",
+        "controller/failpoints.py",
+        "os.kill(os.getpid(), signal.SIGSTOP)",
+        "signal.pthread_kill(__import__('threading').get_ident(), signal.SIGSTOP)",
+    ),
+)
 WORLDS = pytest.StashKey[list[World]]()
 
 

@@ -1,5 +1,7 @@
 """Fault 3: FLUSHALL at any moment. Redis is transport and may be lost: the system is whole again within one interval, by itself."""
 
+from uuid import UUID
+
 import pytest
 
 from tests.faults.checker import Kind, PromiseBroken
@@ -69,12 +71,16 @@ def test_a_flush_every_half_minute_is_outlived(world: World, measure: Measure) -
     world.polled_again(ids, 0)
     for _ in range(4):
         let_pass(30, "a flush every 30 s")
-        # With everything due, each flush finds jobs on their way.
-        before = world.last_attempt()
-        world.make_due(ids)
-        world.expect(lambda: world.last_attempt() > before, 10, Kind.NOT_RECOVERED, "claims")
-        world.redis.flushall()
-        before, flushed_at = world.last_attempt(), boottime()
-    took = world.polled_again(ids, before, MINUTE + TICK_S, since=flushed_at)
+        _flush_under_way(world, ids)
+    flushed_at = boottime()
+    took = world.polled_again(ids, world.last_attempt(), MINUTE + TICK_S, since=flushed_at)
     measure("FLUSHALL every 30 s, the last one to all polled again (interval 60 s)", took, MINUTE + TICK_S)
     world.settle_and_check(ids)
+
+
+def _flush_under_way(world: World, ids: list[UUID]) -> None:
+    """With everything due, so that the flush finds jobs on their way."""
+    before = world.last_attempt()
+    world.make_due(ids)
+    world.expect(lambda: world.last_attempt() > before, 10, Kind.NOT_RECOVERED, "claims")
+    world.redis.flushall()

@@ -131,10 +131,11 @@ class World:
             list(ids),
         )
 
-    def make_days_due(self, ids: Collection[UUID]) -> None:
-        """Makes the daily job of the plant's yesterday due now."""
+    def make_days_due(self, ids: Collection[UUID], *, days_ago: int = 1) -> None:
+        """Makes the daily job of the plant's yesterday (or another day) due now."""
         self.execute(
-            "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1 WHERE plant_id = ANY(%s)",
+            "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - %s WHERE plant_id = ANY(%s)",
+            days_ago,
             list(ids),
         )
 

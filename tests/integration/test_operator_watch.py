@@ -120,7 +120,7 @@ def test_refused_credentials_are_seen_and_right_ones_taken_up(cluster: ControlPl
         wait_until(lambda: watched.ends().get("KubernetesRefused"), AGAIN_S, "the refusal to be told")
         wait_until(lambda: not watched.succeeds, SOON_S, "the watch to be seen failing")
         assert watched.turns
-        watched.configuration.api_key = load_configuration(an_account(cluster)).api_key
+        watched.configuration.refresh_api_key_hook = load_configuration(an_account(cluster)).refresh_api_key_hook
         watched.declare("watched-2", "Asia/Tokyo")
         wait_until(lambda: watched.has_seen("watched-2", "Asia/Tokyo"), AGAIN_S, "events to flow again")
     finally:

@@ -258,7 +258,7 @@ def test_a_restart_between_two_calls_fails_neither(store: PostgresStore, postgre
 
 
 def test_a_frozen_server_is_given_up(store: PostgresStore, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It answers to no timeout of its own (PITFALLS): the client has to."""
+    """It answers to no timeout of its own: the client has to."""
     (plant_id,) = apply(store, "a")
     monkeypatch.setattr(BoundedConnection, "frozen_after_s", 0.5)
     postgres_server.pause()
@@ -341,7 +341,7 @@ def test_a_listener_that_lost_its_connection_asks_for_a_scan(db: Database, postg
 
 
 def test_a_close_and_a_mirrors_lease_are_hot_updates(store: PostgresStore, db: Database) -> None:
-    """They write no index entry (PERFORMANCE 5). A claim always does: `next_poll_at` is indexed."""
+    """They write no index entry. A claim always does: `next_poll_at` is indexed."""
     apply(store, *(f"p{number}" for number in range(50)))
     # The first reading brings a nearer clock change: that one is indexed at once.
     store.write(polled(store, store.claim_polls(NOW, 100), NOW))

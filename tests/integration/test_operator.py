@@ -1,0 +1,420 @@
+"""The operator as its users have it: `solarinvest operator` under its own service account, workers, a real API server, Postgres, Valkey.
+
+The roles run once for the module, so each test has a Plant of its own name and vendor identity.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from controller.domain.plant import plant_id_for
+from hack.devstack.control_plane import ControlPlane
+from hack.devstack.postgres import Postgres
+from hack.devstack.valkey import Valkey
+from integrations.contract import Brand
+from tests.stack import SolarProcess, operator_account, wait_until
+
+pytestmark = pytest.mark.xdist_group("control-plane-operator")
+
+API = "/apis/monitor.solarinvest.info/v1alpha1/namespaces/default/plants"
+RESYNC_S = 3
+START_S = 60.0
+"""Until roles are up and have polled for the first time, on a busy machine."""
+SOON_S = 10.0
+"""From an edit to what it brings. On an idle machine it takes a second or two."""
+NEXT_RESYNC_S = RESYNC_S + SOON_S
+ANNOTATION = "monitor.solarinvest.info/"
+
+
+class Fleet:
+    """A running system, with two operators and a worker for SOLIS, and the words of a person with kubectl."""
+
+    def __init__(self, cluster: ControlPlane, database: str, operators: list[SolarProcess], worker: SolarProcess) -> None:
+        self.cluster = cluster
+        self.operators = operators
+        self.worker = worker
+        self._database = database
+
+    def declare(self, name: str, vendor_plant_id: str | None = None, annotations: Mapping[str, str] | None = None, **spec: Any) -> None:
+        declared = {"brand": "SOLIS", "vendorPlantId": vendor_plant_id or name, **spec}
+        metadata = {"name": name, "namespace": "default", "annotations": dict(annotations or {})}
+        body = {"apiVersion": "monitor.solarinvest.info/v1alpha1", "kind": "Plant", "metadata": metadata, "spec": declared}
+        self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    def edit(self, name: str, **spec: Any) -> None:
+        self.cluster.kubectl("patch", "plant", name, "--type=merge", f"--patch={json.dumps({'spec': spec})}")
+
+    def annotate(self, name: str, **annotations: str) -> None:
+        pairs = [f"{ANNOTATION}{key.replace('_', '-')}={value}" for key, value in annotations.items()]
+        self.cluster.kubectl("annotate", "--overwrite", "plant", name, *pairs)
+
+    def write_status(self, name: str, status: Mapping[str, Any] | None) -> None:
+        patch = f"--patch={json.dumps({'status': status})}"
+        self.cluster.kubectl("patch", "plant", name, "--subresource=status", "--type=merge", patch)
+
+    def delete(self, name: str) -> None:
+        self.cluster.request("DELETE", f"{API}/{name}")
+
+    def resource(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.cluster.request("GET", f"{API}/{name}")
+        return found
+
+    def status(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.resource(name).get("status", {})
+        return found
+
+    def condition(self, name: str, kind: str) -> tuple[str, str] | None:
+        """Its status and reason."""
+        conditions = {c["type"]: (c["status"], c["reason"]) for c in self.status(name).get("conditions", [])}
+        return conditions.get(kind)
+
+    def becomes(self, name: str, health: str, bound_s: float = SOON_S) -> dict[str, Any]:
+        """The status once it shows `health`."""
+
+        def shown() -> dict[str, Any] | None:
+            status = self.status(name)
+            return status if status.get("health") == health else None
+
+        return wait_until(shown, bound_s, f"{name} to become {health}") or {}
+
+    def green(self, name: str, **spec: Any) -> dict[str, Any]:
+        self.declare(name, **spec)
+        return self.becomes(name, "GREEN")
+
+    def accepted(self, name: str, reason: str, bound_s: float = SOON_S) -> None:
+        wait_until(lambda: (self.condition(name, "Accepted") or ("", ""))[1] == reason, bound_s, f"{name} to be {reason}")
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self._database, autocommit=True) as connection:
+            return connection.execute(query.encode(), values).fetchall()
+
+    def value(self, query: str, *values: object) -> Any:
+        rows = self.rows(query, *values)
+        return rows[0][0] if rows else None
+
+    def polls(self, plant_id: UUID) -> int:
+        return int(self.value("SELECT count(*) FROM poll_logs WHERE plant_id = %s", plant_id))
+
+    def is_deleted(self, plant_id: UUID) -> bool:
+        return bool(self.value("SELECT deleted_at IS NOT NULL AND next_poll_at IS NULL FROM plants WHERE plant_id = %s", plant_id))
+
+    def make_due(self, plant_id: UUID) -> None:
+        self.rows("UPDATE plants SET next_poll_at = now() WHERE plant_id = %s RETURNING 1", plant_id)
+
+    def level(self, plant_id: UUID) -> bool:
+        """Whether Kubernetes has been told all, and no job is under way."""
+        query = "SELECT version = mirrored_version AND attempt = done_attempt FROM plants WHERE plant_id = %s"
+        return bool(self.value(query, plant_id))
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Over all operators."""
+        return sum(
+            sample.value
+            for operator in self.operators
+            for family in text_string_to_metric_families(operator.get("/metrics") or "")
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+def id_of(vendor_plant_id: str) -> UUID:
+    return plant_id_for("default", Brand.SOLIS, vendor_plant_id)
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    control_plane: ControlPlane,
+    operator_kubeconfig: Path,
+    postgres_server: Postgres,
+    migrated_template: str,
+    valkey_server: Valkey,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Fleet]:
+    control_plane.revive()
+    folder = tmp_path_factory.mktemp("operator")
+    with valkey_server.client() as client:
+        client.flushall()
+    name = f"test_{uuid4().hex}"
+    database = postgres_server.create_database(name, template=migrated_template)
+    common = {"DATABASE_URL": database, "REDIS_URL": valkey_server.url}
+    operator_env = {**common, "KUBECONFIG": str(operator_kubeconfig), "RESYNC_SECONDS": str(RESYNC_S)}
+    with ExitStack() as running:
+        operators = [
+            running.enter_context(SolarProcess(["operator"], operator_env, folder, name=f"operator-{number}")) for number in (1, 2)
+        ]
+        worker_env = {**common, "INTEGRATION_MOCK_MODE": "true"}
+        worker = running.enter_context(SolarProcess(["worker", "--brand", "solis"], worker_env, folder))
+        for process in (*operators, worker):
+            process.wait_ready(START_S)
+        yield Fleet(control_plane, database, operators, worker)
+    control_plane.revive()
+    control_plane.request("DELETE", API)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def timed(record_property: Callable[[str, object], None]) -> Callable[[str, float], None]:
+    """Notes how long it was since an instant of `time.monotonic`."""
+
+    def note(what: str, began: float) -> None:
+        took = round(time.monotonic() - began, 2)
+        record_property(what, took)
+        print(f"measured: {what}: {took} s")
+
+    return note
+
+
+Timed = Callable[[str, float], None]
+
+
+def test_an_applied_plant_becomes_green(fleet: Fleet, timed: Timed) -> None:
+    began = time.monotonic()
+    status = fleet.green("applied")
+    timed("applied to GREEN", began)
+    assert status["observedGeneration"] == 1
+    assert status["reason"] == "Reporting"
+    wait_until(lambda: fleet.condition("applied", "Ready") == ("True", "Monitored"), SOON_S, "Ready")
+    assert fleet.condition("applied", "Accepted") == ("True", "Accepted")
+
+
+def test_an_edited_timezone_acts_within_seconds(fleet: Fleet, timed: Timed) -> None:
+    fleet.green("edited", timezone="America/Sao_Paulo")
+    polls, began = fleet.polls(id_of("edited")), time.monotonic()
+    fleet.edit("edited", timezone="Asia/Tokyo")
+    wait_until(lambda: fleet.value("SELECT timezone FROM plants WHERE name = 'edited'") == "Asia/Tokyo", SOON_S, "the row")
+    timed("timezone edited to its row", began)
+    wait_until(lambda: fleet.polls(id_of("edited")) > polls, SOON_S, "a poll under the new timezone")
+    wait_until(lambda: fleet.condition("edited", "Ready") == ("True", "Monitored"), SOON_S, "Ready")
+    wait_until(lambda: fleet.status("edited")["observedGeneration"] == 2, SOON_S, "the new generation to be shown")
+    timed("timezone edited, polled and shown", began)
+
+
+def test_a_suspended_plant_is_grey_and_polled_no_more_until_it_is_resumed(fleet: Fleet, timed: Timed) -> None:
+    fleet.green("suspended", pollInterval="1m")
+    began = time.monotonic()
+    fleet.edit("suspended", suspend=True)
+    status = fleet.becomes("suspended", "GREY")
+    timed("suspended to GREY", began)
+    assert (status["reason"], status["integrationStatus"]) == ("DisabledByOperator", "DISABLED_BY_OPERATOR")
+    assert fleet.condition("suspended", "Ready") == ("True", "Suspended")
+    assert "nextPollTime" not in status
+    assert fleet.value("SELECT next_poll_at FROM plants WHERE name = 'suspended'") is None
+    polls, began = fleet.polls(id_of("suspended")), time.monotonic()
+    fleet.edit("suspended", suspend=False)
+    fleet.becomes("suspended", "GREEN")
+    timed("resumed to GREEN", began)
+    wait_until(lambda: fleet.polls(id_of("suspended")) > polls, SOON_S, "a poll")
+
+
+def test_a_deleted_plant_is_polled_no_more_and_one_created_again_adopts_its_history(fleet: Fleet, timed: Timed) -> None:
+    plant_id = id_of("came-back")
+    before = fleet.green("came-back")
+    uid = fleet.resource("came-back")["metadata"]["uid"]
+    wait_until(lambda: fleet.level(plant_id), SOON_S, "the mirror to be level")
+    alert_id, began = add_alert(fleet, plant_id), time.monotonic()
+    fleet.delete("came-back")
+    wait_until(lambda: fleet.is_deleted(plant_id), SOON_S, "the row to be marked")
+    timed("deleted to row marked", began)
+    days, polls = fleet.value("SELECT count(*) FROM metric_snapshots WHERE plant_id = %s", plant_id), fleet.polls(plant_id)
+    fleet.declare("came-back")
+    began = time.monotonic()
+    status = fleet.becomes("came-back", "YELLOW")
+    timed("created again to its history shown", began)
+    assert fleet.resource("came-back")["metadata"]["uid"] != uid
+    assert [alert["id"] for alert in status["alerts"]] == [alert_id]
+    assert status["lastSeenTime"] >= before["lastSeenTime"]
+    wait_until(lambda: fleet.polls(plant_id) > polls, SOON_S, "a poll of the new object")
+    assert fleet.value("SELECT count(*) FROM metric_snapshots WHERE plant_id = %s", plant_id) == days > 0
+
+
+def add_alert(fleet: Fleet, plant_id: UUID) -> str:
+    """An alert that outlives polls: LOW_GENERATION ends by the verdict about a day. Its id."""
+    inserted = (
+        "INSERT INTO alerts (id, plant_id, type, severity, state, message, opened_at, last_seen_at)"
+        " VALUES (gen_random_uuid(), %s, 'LOW_GENERATION', 'HIGH', 'NEW', 'little sun', now(), now()) RETURNING id"
+    )
+    return str(fleet.value(inserted, plant_id))
+
+
+def test_the_same_name_with_another_vendor_identity_starts_afresh(fleet: Fleet) -> None:
+    fleet.green("renamed", vendor_plant_id="renamed-1")
+    add_alert(fleet, id_of("renamed-1"))
+    fleet.delete("renamed")
+    fleet.declare("renamed", vendor_plant_id="renamed-2")
+    status = fleet.becomes("renamed", "GREEN")
+    assert status["openAlerts"]["total"] == 0
+    wait_until(lambda: fleet.is_deleted(id_of("renamed-1")), SOON_S, "the former row to be marked")
+    assert fleet.polls(id_of("renamed-1")) == 1, "history stays with the vendor identity"
+
+
+def test_a_second_plant_of_a_vendor_identity_is_refused_until_the_first_is_gone(fleet: Fleet, timed: Timed) -> None:
+    fleet.green("twin-1", vendor_plant_id="twin")
+    fleet.declare("twin-2", vendor_plant_id="twin")
+    fleet.accepted("twin-2", "DuplicateVendorPlant")
+    assert fleet.condition("twin-2", "Accepted") == ("False", "DuplicateVendorPlant")
+    assert fleet.condition("twin-2", "Ready") == ("False", "DuplicateVendorPlant")
+    assert (fleet.status("twin-2")["health"], fleet.status("twin-1")["health"]) == ("GREY", "GREEN")
+    assert fleet.value("SELECT name FROM plants WHERE plant_id = %s", id_of("twin")) == "twin-1", "never mixed"
+    began = time.monotonic()
+    fleet.delete("twin-1")
+    fleet.becomes("twin-2", "GREEN", NEXT_RESYNC_S)
+    timed(f"first of two deleted to the second accepted and GREEN, resync every {RESYNC_S} s", began)
+    assert fleet.condition("twin-2", "Accepted") == ("True", "Accepted")
+
+
+def test_an_unknown_timezone_is_refused_and_accepted_once_corrected(fleet: Fleet) -> None:
+    fleet.declare("astray", timezone="America/Sao_Paolo")
+    fleet.accepted("astray", "InvalidTimezone")
+    messages = [c["message"] for c in fleet.status("astray")["conditions"] if c["type"] == "Accepted"]
+    assert "America/Sao_Paulo" in messages[0], "it says what was meant"
+    assert not fleet.rows("SELECT 1 FROM plants WHERE name = 'astray'")
+    fleet.edit("astray", timezone="America/Sao_Paulo")
+    fleet.becomes("astray", "GREEN")
+    fleet.edit("astray", timezone="Mars/Olympus_Mons")
+    fleet.accepted("astray", "InvalidTimezone")
+    assert fleet.is_deleted(id_of("astray")), "what ran under its name stops"
+
+
+@pytest.mark.parametrize("written", [None, {"health": "RED", "currentPowerW": 1, "explain": ["by hand"]}])
+def test_a_status_changed_by_hand_is_put_right(fleet: Fleet, timed: Timed, written: Mapping[str, Any] | None) -> None:
+    name = "wiped" if written is None else "forged"
+    plant_id = id_of(name)
+    fleet.green(name)
+    wait_until(lambda: fleet.level(plant_id), SOON_S, "the mirror to be level")
+    status, polls, began = fleet.status(name), fleet.polls(plant_id), time.monotonic()
+    fleet.write_status(name, written)
+    wait_until(lambda: timeless(fleet.status(name)) == timeless(status), NEXT_RESYNC_S, "the status to be as it was")
+    timed(f"status {name} by hand to put right", began)
+    assert fleet.polls(plant_id) == polls, "without a poll"
+
+
+def timeless(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the times of transitions: nobody else keeps them."""
+    conditions = [{**condition, "lastTransitionTime": None} for condition in status.get("conditions", [])]
+    return {**status, "conditions": conditions}
+
+
+def test_a_requested_poll_is_made_at_once_and_echoed(fleet: Fleet, timed: Timed) -> None:
+    fleet.green("asked")
+    polls, began = fleet.polls(id_of("asked")), time.monotonic()
+    fleet.annotate("asked", poll_requested_at="now-please")
+    wait_until(lambda: fleet.status("asked").get("lastHandledPollRequest") == "now-please", SOON_S, "the echo")
+    timed("poll requested to its echo", began)
+    assert fleet.polls(id_of("asked")) == polls + 1
+
+
+def test_a_scenario_that_does_not_exist_is_a_failed_poll(fleet: Fleet) -> None:
+    fleet.green("dreaming")
+    fleet.annotate("dreaming", mock_scenario="no-such-scenario")
+    wait_until(lambda: fleet.condition("dreaming", "Polled") == ("False", "VendorError"), SOON_S, "the failed poll to be shown")
+    assert fleet.status("dreaming")["health"] == "GREEN", "it was seen a moment ago"
+
+
+def test_each_finished_poll_is_one_patch_of_two_operators_and_an_idle_plant_none(fleet: Fleet) -> None:
+    fleet.cluster.request("DELETE", API)
+    wait_until(lambda: not fleet.rows("SELECT 1 FROM plants WHERE deleted_at IS NULL"), NEXT_RESYNC_S, "all rows to be marked")
+    fleet.green("counted")
+    plant_id = id_of("counted")
+    wait_until(lambda: fleet.level(plant_id), SOON_S, "the mirror to be level")
+    began, patched = datetime.now(UTC), fleet.metric("solarinvest_status_patches_total")
+    version = fleet.value("SELECT version FROM plants WHERE plant_id = %s", plant_id)
+    seen: list[str] = []
+    for _ in range(6):
+        polls = fleet.polls(plant_id)
+        fleet.make_due(plant_id)
+        wait_until(lambda before=polls: fleet.polls(plant_id) > before, SOON_S, "a poll")  # type: ignore[misc]
+        wait_until(lambda: fleet.level(plant_id), SOON_S, "the mirror to be level")
+        seen.append(fleet.status("counted")["lastPollTime"])
+    patches = fleet.metric("solarinvest_status_patches_total") - patched
+    versions = fleet.value("SELECT version FROM plants WHERE plant_id = %s", plant_id) - version
+    assert seen == sorted(seen), "none backwards"
+    assert fleet.value("SELECT count(*) FROM poll_logs WHERE finished_at > %s", began) == versions == 6
+    # Two polls within one second may show the same.
+    assert len(set(seen)) <= patches <= versions
+    idle_since, patched = fleet.resource("counted")["metadata"]["resourceVersion"], fleet.metric("solarinvest_status_patches_total")
+    turns = fleet.metric("solarinvest_loop_turns_total", loop="resync")
+    wait_until(lambda: fleet.metric("solarinvest_loop_turns_total", loop="resync") >= turns + 4, 4 * RESYNC_S, "two resyncs of each")
+    assert fleet.resource("counted")["metadata"]["resourceVersion"] == idle_since
+    assert fleet.metric("solarinvest_status_patches_total") == patched
+
+
+def test_a_deletion_while_the_operators_are_down_is_noticed_when_they_start(fleet: Fleet, timed: Timed) -> None:
+    fleet.green("forgotten")
+    for operator in fleet.operators:
+        operator.kill()
+    fleet.delete("forgotten")
+    began = time.monotonic()
+    for operator in fleet.operators:
+        operator.start()
+    wait_until(lambda: fleet.is_deleted(id_of("forgotten")), START_S, "the row to be marked")
+    timed("operators started to the missed deletion found", began)
+    for operator in fleet.operators:
+        operator.wait_ready(START_S)
+
+
+def test_the_operators_report_a_healthy_watch_and_nothing_broken(fleet: Fleet) -> None:
+    for operator in fleet.operators:
+        wait_until(lambda operator=operator: operator.get("/readyz"), START_S, "readiness")  # type: ignore[misc]
+        assert "watch" in json.loads(operator.get("/healthz") or "{}")["loops"]
+        text = operator.log_text()
+        assert "turn_broke" not in text
+        assert "plant_broke" not in text
+        assert "Traceback" not in text
+        assert "OS signals" not in text
+
+
+ALLOWED = {("monitor.solarinvest.info", "plants", verb) for verb in ("get", "list", "watch")} | {
+    ("monitor.solarinvest.info", "plants/status", verb) for verb in ("get", "patch")
+}
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+RESOURCES = (
+    ("monitor.solarinvest.info", "plants"),
+    ("monitor.solarinvest.info", "plants/status"),
+    ("monitor.solarinvest.info", "plants/finalizers"),
+    ("", "secrets"),
+    ("", "configmaps"),
+    ("", "events"),
+    ("", "pods"),
+    ("", "pods/exec"),
+    ("", "namespaces"),
+    ("", "nodes"),
+    ("", "serviceaccounts/token"),
+    ("apps", "deployments"),
+    ("batch", "jobs"),
+    ("coordination.k8s.io", "leases"),
+    ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ("rbac.authorization.k8s.io", "clusterroles"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+    ("kopf.dev", "kopfpeerings"),
+)
+
+
+@pytest.mark.parametrize("namespace", ["default", "kube-system"])
+def test_the_operator_may_read_plants_and_patch_their_status_and_nothing_else(control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.revive()
+    asked = {(group, resource, verb) for group, resource in RESOURCES for verb in VERBS}
+    assert {right for right in asked if may(control_plane, namespace, *right)} == ALLOWED
+
+
+def may(cluster: ControlPlane, namespace: str, group: str, resource: str, verb: str) -> bool:
+    """What `kubectl auth can-i` says of the operator's service account."""
+    account, home = operator_account()
+    name, _, subresource = resource.partition("/")
+    wanted = {"namespace": namespace, "group": group, "resource": name, "subresource": subresource, "verb": verb}
+    spec = {
+        "user": f"system:serviceaccount:{home}:{account}",
+        "groups": ["system:serviceaccounts", f"system:serviceaccounts:{home}", "system:authenticated"],
+        "resourceAttributes": wanted,
+    }
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    answer = cluster.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
