@@ -1,4 +1,4 @@
-"""The six conditions of a Plant (DESIGN 3): what each says, its closed list of reasons, and how it follows from the row.
+"""The six conditions of a Plant (docs/plant.md): what each says, its closed list of reasons, and how it follows from the row.
 
 Called by `controller.operator.status_document`. Pure: the same row, object and `now` give the same conditions, and a condition's
 lastTransitionTime moves only when its status does, so that a status which says nothing new is not written again.
@@ -205,7 +205,7 @@ def _healthy(live: LiveState) -> Verdict:
 
 
 def _ready(plant: PlantContext) -> Verdict:
-    """Whether the declaration works, not whether the sun shines (DESIGN 3): a dead inverter fails no deployment."""
+    """Whether the declaration works, not whether the sun shines (docs/plant.md): a dead inverter fails no deployment."""
     live = plant.live
     if live.integration is Integration.DISABLED_BY_OPERATOR:
         return Verdict(_TRUE, ConditionReason.SUSPENDED, "Suspended, as spec.suspend asks")

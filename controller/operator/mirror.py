@@ -4,7 +4,7 @@
 other's way, and the object's resourceVersion in every patch keeps them right if it does not.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,7 +13,7 @@ import structlog
 from controller.domain.plant import PlantContext
 from controller.metrics import Metrics
 from controller.operator.digest import digest
-from controller.operator.kubernetes_api import ObjectChanged, PlantsApi, StatusRefused
+from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, PlantsApi
 from controller.operator.merge_patch import merge_patch
 from controller.operator.resource import PlantResource, ResourceUnreadable
 from controller.operator.status_document import status_document
@@ -25,10 +25,11 @@ log = structlog.get_logger()
 BATCH = 100
 """Plants leased at once: their patches take a second or two, well within the lease."""
 LEASE_S = 30.0
+TURN = timedelta(seconds=20)
+"""Longest that a turn begins another request, half of it for reading: an API server that is slow must not make the loop look hung."""
 WAIT_S = 1.0
 SCAN_EVERY = timedelta(seconds=10)
 """A lost notification is made good within this: the scan reads versions of all plants."""
-Objects = Mapping[UUID, PlantResource]
 
 
 class Mirror:
@@ -55,8 +56,8 @@ class Mirror:
     def turn(self) -> None:
         """Waits a moment for changes, then mirrors up to `BATCH` plants that have changed.
 
-        Raises `StoreUnavailable`, `StatusRefused` (of one plant; the others are mirrored) and the API server's errors. What a turn leaves
-        undone is the next one's: it does not wait.
+        Raises `StoreUnavailable`, the API server's errors, and `StatusRefused` or a defect with one plant, when the others are mirrored.
+        What a turn leaves undone is the next one's, which does not wait.
         """
         hinted = self._changes.wait_for_changes(0.0 if self._is_behind else WAIT_S)
         now = self._clock()
@@ -66,59 +67,79 @@ class Mirror:
             return
         self._is_behind = True
         ids = self._store.lease_for_mirror(BATCH, now, LEASE_S, hinted)
-        unfinished = self._mirror(ids)
+        unfinished = bool(ids) and self._mirror(ids, now + TURN)
         self._is_behind = unfinished or len(ids) == BATCH
 
-    def _mirror(self, ids: Sequence[UUID]) -> bool:
+    def _mirror(self, ids: Sequence[UUID], until: datetime) -> bool:
         """Mirrors leased plants: first the objects, then the rows, then the patches, so that no patch can carry an older row.
 
-        Whether some are to be looked at again at once, for their objects have changed meanwhile.
+        Whether some are to be looked at again at once: their objects have changed meanwhile, or the time was up.
         """
-        if not ids:
-            return False
         mirrored: list[MirrorAck] = []
-        again, refused = set(ids), None
+        again, defect = set(ids), None
         try:
-            objects = self._objects(self._store.read(ids))
+            objects = self._objects(ids, again, until - TURN / 2)
             rows = self._store.read(objects)
-            # A row without its object waits until its lease ends: the watch or the next resync will tell what became of it.
-            again = {plant_id for plant_id, row in rows.items() if not row.deleted and row.declaration.uid == objects[plant_id].uid}
             self._at("after-row-read")
-            for plant_id in [plant_id for plant_id in objects if plant_id in again]:
+            for plant_id, resource in objects.items():
                 try:
-                    done = self._patch(rows[plant_id], objects[plant_id])
-                except StatusRefused as error:
+                    done = self._patch(rows.get(plant_id), resource)
+                except (KubernetesUnavailable, KubernetesRefused):
+                    raise
+                except Exception as error:  # noqa: BLE001 raised again below, once the other plants are done
                     # One plant holds up no other. It is tried again when its lease ends.
-                    refused = StatusRefused(f"{objects[plant_id].namespace}/{objects[plant_id].name}: {error}")
+                    log.warning(
+                        "plant_put_off", plant=f"{resource.namespace}/{resource.name}", error=type(error).__name__, message=str(error)
+                    )
                     again.discard(plant_id)
+                    defect = error
                     continue
                 if done is not None:
                     mirrored.append(done)
                     again.discard(plant_id)
+                if self._clock() >= until:
+                    break
         finally:
             self._store.acknowledge(mirrored, self._clock())
             self._store.release(again)
-        if refused is not None:
-            raise refused
+        if defect is not None:
+            raise defect
         return bool(again)
 
-    def _objects(self, rows: Mapping[UUID, PlantContext]) -> dict[UUID, PlantResource]:
+    def _objects(self, ids: Sequence[UUID], again: set[UUID], until: datetime) -> dict[UUID, PlantResource]:
+        """The plants' objects, as many as can be read by then.
+
+        A row whose object is not there is taken out of `again`: it waits until its lease ends, for the watch or the next resync will
+        tell what became of it.
+        """
+        rows = self._store.read(ids)
+        again &= rows.keys()
         found = {}
         for plant_id, row in rows.items():
-            body = self._api.get(row.declaration.namespace, row.declaration.name)
-            if body is None or row.deleted:
-                continue
-            try:
-                resource = PlantResource.parse(body)
-            except ResourceUnreadable as error:
-                log.warning("plant_unreadable", plant_id=str(plant_id), message=str(error))
-                continue
-            if resource.uid == row.declaration.uid:
+            resource = self._object(row)
+            if resource is None:
+                again.discard(plant_id)
+            else:
                 found[plant_id] = resource
+            if self._clock() >= until:
+                break
         return found
 
-    def _patch(self, row: PlantContext, resource: PlantResource) -> MirrorAck | None:
-        """Brings one object up to its row. None where the object has changed meanwhile: the row is leased again at once."""
+    def _object(self, row: PlantContext) -> PlantResource | None:
+        body = None if row.deleted else self._api.get(row.declaration.namespace, row.declaration.name)
+        if body is None:
+            return None
+        try:
+            resource = PlantResource.parse(body)
+        except ResourceUnreadable as error:
+            log.warning("plant_unreadable", plant_id=str(row.plant_id), message=str(error))
+            return None
+        return resource if resource.uid == row.declaration.uid else None
+
+    def _patch(self, row: PlantContext | None, resource: PlantResource) -> MirrorAck | None:
+        """Brings one object up to its row. None where one of them has changed meanwhile: the row is leased again at once."""
+        if row is None or row.deleted or row.declaration.uid != resource.uid:
+            return None
         patch = merge_patch(resource.status, status_document(row, resource, self._clock()))
         if not patch:
             return MirrorAck(row.plant_id, row.version, resource.resource_version, digest(resource.status))

@@ -48,7 +48,7 @@ class ResourceUnreadable(Exception):
 
 
 class RefusalReason(StrEnum):
-    """Why a Plant that the API server took is not monitored: the reasons of `Accepted=False` (DESIGN 3)."""
+    """Why a Plant that the API server took is not monitored: the reasons of `Accepted=False` (docs/plant.md)."""
 
     INVALID_TIMEZONE = "InvalidTimezone"
     INVALID_POLL_INTERVAL = "InvalidPollInterval"

@@ -25,7 +25,7 @@ _WORST_FIRST = {severity: rank for rank, severity in enumerate((Severity.CRITICA
 
 
 def status_document(plant: PlantContext, resource: PlantResource, now: datetime) -> dict[str, Any]:
-    """The whole status of a plant (DESIGN 3). `resource` is its object as it stands: its conditions keep their transition times.
+    """The whole status of a plant (docs/plant.md). `resource` is its object as it stands: its conditions keep their transition times.
 
     Fields without a value are absent. Power is rounded to 0.1 W and energy to 1 Wh, instants are cut to seconds.
     """

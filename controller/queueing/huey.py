@@ -1,7 +1,7 @@
 """The brand's Huey instance and its one task (DOMAIN 1, locked: Huey on Redis, one queue a brand).
 
 The worker takes, runs and closes jobs in batches; here each job then passes through stock `Huey.execute`, so that Huey's signals and
-hooks see it done, after its commit (PERFORMANCE 5, PROTOCOL 24).
+hooks see it done, after its commit (PROTOCOL 24).
 """
 
 from collections.abc import Sequence

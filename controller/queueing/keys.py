@@ -46,6 +46,21 @@ def heartbeat_key(incarnation: str) -> str:
     return f"worker:{incarnation}"
 
 
+def requests_key(brand: Brand) -> str:
+    """The brand's requests of the last minute, and those set aside (DOMAIN 2, brand limits). Only where the brand has a limit."""
+    return f"budget:{brand.slug}:requests"
+
+
+def jobs_key(brand: Brand) -> str:
+    """The brand's jobs that may talk to the vendor now. Only where the brand has a limit."""
+    return f"budget:{brand.slug}:jobs"
+
+
+def average_key(brand: Brand) -> str:
+    """How many requests a job of the brand makes, averaged over the last few. Only where the brand has a limit."""
+    return f"budget:{brand.slug}:requests-a-job"
+
+
 def brand_keys(brands: Iterable[Brand] = BRANDS) -> list[str]:
     """List and waiting entries, brand by brand: the KEYS of scripts that serve every brand."""
     return [key for brand in brands for key in (list_key(brand), waiting_key(brand))]

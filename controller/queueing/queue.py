@@ -1,11 +1,13 @@
 """The scheduler's side of the queue: what is claimed goes in, what got lost is found (PROTOCOL 11, 12, 15)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from redis import Redis
 
 from controller.domain.outcome import Job, JobWhereabouts
+from controller.queueing.budget import BrandLimit, room
 from controller.queueing.keys import BARRIER, BRANDS, brand_keys
 from controller.queueing.messages import encode_job
 from controller.queueing.server import Argument, QueueServer, Secret, connect
@@ -18,6 +20,7 @@ LEASE_S = 30.0
 BARRIER_TTL_S = 86_400
 """Longer than any enqueue or return can be late; lifted as soon as the job is closed."""
 
+NO_LIMITS: Mapping[Brand, BrandLimit] = MappingProxyType({})
 _NUMBER = {brand: number for number, brand in enumerate(BRANDS, start=1)}
 _KEYS = brand_keys()
 T = TypeVar("T")
@@ -26,10 +29,11 @@ T = TypeVar("T")
 class RedisQueue:
     """Implements `scheduling.ports.JobQueue`. Threads may share one."""
 
-    def __init__(self, server: Redis | str | Secret, lease_s: float = LEASE_S) -> None:
-        """`server`: a client made by `connect`, or the URL to make one of."""
+    def __init__(self, server: Redis | str | Secret, lease_s: float = LEASE_S, limits: Mapping[Brand, BrandLimit] = NO_LIMITS) -> None:
+        """`server`: a client made by `connect`, or the URL to make one of. `limits`: of the brands that have one."""
         self._server = QueueServer(connect(server))
         self._lease_ms = round(lease_s * 1000)
+        self._limits = limits
 
     def open_epoch(self) -> bool:
         """Makes the server usable if its epoch is missing or foreign (PROTOCOL 11). True if it did. Raises `QueueUnavailable`."""
@@ -60,6 +64,10 @@ class RedisQueue:
             for job in chunk:
                 args += (str(job.plant_id), job.attempt)
             self._server.call("release", (), args)
+
+    def room(self) -> Mapping[Brand, int]:
+        """How many more jobs may be claimed of each brand that has a limit (DOMAIN 2). Raises `QueueUnavailable`."""
+        return room(self._server, self._limits)
 
     def depths(self) -> Mapping[Brand, int]:
         """Messages waiting by brand. Raises `QueueUnavailable`, `EpochMissing`."""

@@ -22,7 +22,7 @@ READ_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 15
 """A connection that was idle this long is tried with a PING before it carries a command."""
 
-SCRIPTS = ("open_epoch", "enqueue", "take", "release", "give_back", "check", "beat", "depths")
+SCRIPTS = ("open_epoch", "enqueue", "take", "release", "give_back", "check", "beat", "depths", "reserve", "settle", "room")
 Argument = str | bytes | int
 
 
@@ -36,7 +36,7 @@ def connect(server: Redis | str | Secret, read_timeout_s: float = READ_TIMEOUT_S
     """A client of the server at a URL (`redis://`, `rediss://`, `unix://`); a client is returned as it is.
 
     It connects at its first command, and threads may share it. It never repeats a command by itself: what was pushed twice would be
-    there twice (PITFALLS, Redis).
+    there twice.
     """
     if isinstance(server, Redis):
         return server

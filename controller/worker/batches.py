@@ -1,4 +1,4 @@
-"""One turn of a worker: wait, TAKE, run the batch, let go, let Huey see it done (PROTOCOL 13, 14, 21 to 24; PERFORMANCE 6).
+"""One turn of a worker: wait, TAKE, run the batch, let go, let Huey see it done (PROTOCOL 13, 14, 21 to 24).
 
 Driven by Huey's consumer (`consumer.py`) in a thread of its own.
 """
@@ -21,7 +21,7 @@ from controller.worker.watchdog import Watchdog
 log = structlog.get_logger()
 
 BATCH = 250
-"""Jobs a TAKE. 100 was as fast when measured, 25 slower (PERFORMANCE 3); more would only widen what one killed worker loses."""
+"""Jobs a TAKE. 100 was as fast when measured, 25 slower; more would only widen what one killed worker loses."""
 BEGIN_WITHIN_S = 10.0
 """Jobs that have not begun by then go back, so that a slow vendor does not keep others' jobs in one worker (PROTOCOL 14). Seconds."""
 LET_GO_ATTEMPTS = 3

@@ -1,4 +1,4 @@
-"""Huey's consumer with our worker in it: one thread that runs `Batches.turn`, no schedule, no periodic tasks (PERFORMANCE 6).
+"""Huey's consumer with our worker in it: one thread that runs `Batches.turn`, no schedule, no periodic tasks.
 
 Uses what Huey offers to subclasses: `Consumer.worker_class`, `Consumer.scheduler_class`, `loop`.
 """

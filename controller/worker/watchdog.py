@@ -1,6 +1,6 @@
 """The bound on how long a worker may hold jobs (PROTOCOL 21).
 
-A query to a frozen database can hang whatever timeouts are set (PITFALLS, Postgres). Past twice the deadline the heartbeat stops, so
+A query to a frozen database can hang whatever timeouts are set. Past twice the deadline the heartbeat stops, so
 that the jobs are found lost, and the process is ended by `main`, so that a fresh one takes over.
 """
 

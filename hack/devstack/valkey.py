@@ -21,7 +21,7 @@ READY_SECONDS = 15
 class Valkey:
     """One server in `folder`, on a port and with a password of its own; both stay the same through restarts.
 
-    By default it forgets everything when it ends, as the transport it is may (DESIGN 1). With `persistent` every write is kept in an
+    By default it forgets everything when it ends, as the transport it is may. With `persistent` every write is kept in an
     append-only file. As a context manager it starts on entry and stops on exit.
     """
 

@@ -200,7 +200,7 @@ def test_everything_else_may_change(kubectl: Kubectl, fixed: str, change: dict[s
 
 
 def full_status() -> dict[str, Any]:
-    """Every field of the contract (DESIGN 3), and what the columns print."""
+    """Every field of the contract (docs/plant.md), and what the columns print."""
     at = "2026-01-15T15:00:00Z"
     return {
         "observedGeneration": 1,
