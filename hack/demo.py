@@ -428,12 +428,12 @@ def _alone(folder: Path, bound_seconds: float) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and a closed terminal end a start as Ctrl-C does: with everything cleaned up."""
+    """SIGTERM and a closed terminal end a start as Ctrl-C does: with everything cleaned up. Ctrl-C itself too where it came ignored."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Interrupted
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
