@@ -12,6 +12,8 @@ READY := $(VENV)/.installed
 
 # Test processes at once. Each that needs servers starts its own Postgres, Valkey and control plane (about 500 MB).
 WORKERS ?= 2
+# Plants of `make demo-fleet`.
+N ?= 1000
 # Fault tests wait for leases to end far more than they compute.
 FAULT_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest
@@ -53,6 +55,11 @@ demo-status: ## Show the demo's processes and plants (exit code 3 unless all run
 .PHONY: demo-down
 demo-down: ## End the demo: no process is left, its data is removed
 	@test ! -x $(BIN)/python || $(BIN)/python -m hack.demo down
+
+.PHONY: demo-fleet
+demo-fleet: $(READY) ## On the running demo: N (1000) plants polled each minute for a few minutes, and their lags
+	@test -f .demo/env || { echo "The demo does not run. Start it with: make demo"; exit 3; }
+	@source .demo/env && $(BIN)/python -m hack.fleet --plants $(N)
 
 ##@ Check
 

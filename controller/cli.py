@@ -1,6 +1,6 @@
 """The command line and the composition root: the only place where settings become objects.
 
-solarinvest operator | worker --brand solis | api | migrate | token
+solarinvest operator | worker --brand solis | api | migrate | token | replay
 """
 
 import os
@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import structlog
@@ -23,6 +24,7 @@ from controller.probes import ProbeServer, Progress
 from integrations.contract import Brand
 
 if TYPE_CHECKING:
+    from controller.queueing.budget import BrandBudget, BrandLimit
     from controller.storage.store import PostgresStore
     from integrations.transport import FixtureTransport
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 EXIT_CONFIGURATION = 78
 """As sysexits.h has it (EX_CONFIG): no supervisor helps by starting such a process again."""
+EXIT_DATA = 65
+"""As sysexits.h has it (EX_DATAERR): what was handed in cannot be read."""
 
 
 class WorkerBrand(StrEnum):
@@ -79,7 +83,7 @@ def operator() -> None:
     parts = Operator(
         store=PostgresStore(rows),
         changes=ChangeListener(rows),
-        queue=RedisQueue(redis.redis_url),
+        queue=RedisQueue(redis.redis_url, limits=_limits()),
         configuration=load_configuration(kubernetes.kubeconfig),
         capabilities={brand: adapter.capabilities for brand, adapter in ADAPTERS.items()},
         metrics=metrics,
@@ -96,6 +100,7 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(help="The brand whose queu
     """Run a worker for one brand: take jobs, read the vendor, judge, store. Any number of copies."""
     from controller.polling.poll_plants import PollPlants
     from controller.worker import main as worker_role
+    from controller.worker.batches import BATCH, LIMITED_BATCH
     from integrations.registry import ADAPTERS
 
     common, database, redis = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.RedisSettings)
@@ -105,8 +110,11 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(help="The brand whose queu
     metrics, progress, at = Metrics(shows_fleet=False), Progress(), _checkpoint()
     probes = _start_probes(common, metrics, progress)
     transport = _fixture_transport(integration, at)
-    poll_plants = PollPlants(_store(database, f"solarinvest-worker-{brand.value}"), transport, ADAPTERS, _clock, time.sleep, at)
-    exit_code = worker_role.run(Brand(brand.value.upper()), redis.redis_url, poll_plants, metrics, progress, at)
+    served = Brand(brand.value.upper())
+    budget = _budget(served, redis)
+    poll_plants = PollPlants(_store(database, f"solarinvest-worker-{brand.value}"), transport, ADAPTERS, _clock, time.sleep, at, budget)
+    batch = BATCH if budget is None else LIMITED_BATCH
+    exit_code = worker_role.run(served, redis.redis_url, poll_plants, metrics, progress, at, batch=batch)
     probes.stop()
     raise typer.Exit(exit_code)
 
@@ -148,11 +156,60 @@ def migrate() -> None:
     log.info("database_is_current")
 
 
+@app.command()
+def replay(
+    plant: Annotated[Path, typer.Option(help="The plant: a JSON object or a Plant manifest.")],
+    readings: Annotated[Path, typer.Option(help="What its polls brought, one JSON object a line, in time order.")],
+    until: Annotated[str, typer.Option(help="The instant at which to end, as in 2026-01-31T12:00:00Z.")],
+    explain: Annotated[bool, typer.Option("--explain", help="Say why with every change.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the timeline, as SVG.")] = None,
+) -> None:
+    """Judge a plant's life on a virtual clock: no database, no cluster. Prints what changes, one JSON object a line."""
+    from controller.tools.replay import ReplayError, run_replay
+
+    try:
+        run_replay(plant, readings, until, explain, plot, sys.stdout)
+    except ReplayError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"solarinvest: replay: {error}\n")
+        raise typer.Exit(EXIT_DATA) from None
+
+
 def _store(database: conf.DatabaseSettings, name: str) -> "PostgresStore":
     from controller.storage.database import Database
     from controller.storage.store import PostgresStore
 
     return PostgresStore(Database(database.database_url, name))
+
+
+def _limits() -> "dict[Brand, BrandLimit]":
+    """Of the brands that have limits: what the settings say, else what the adapter says (DOMAIN 2)."""
+    from controller.queueing.budget import BrandLimit
+    from integrations.registry import ADAPTERS
+
+    settings = conf.read(conf.LimitSettings)
+    found: dict[Brand, BrandLimit] = {}
+    for brand, adapter in ADAPTERS.items():
+        per_minute, at_once = settings.of(brand)
+        limit = BrandLimit(
+            adapter.capabilities.max_requests_per_minute if per_minute is None else per_minute,
+            adapter.capabilities.max_concurrent_requests if at_once is None else at_once,
+        )
+        if limit.is_set:
+            found[brand] = limit
+    return found
+
+
+def _budget(brand: Brand, redis: conf.RedisSettings) -> "BrandBudget | None":
+    from controller.queueing.budget import BrandBudget
+    from controller.queueing.server import connect
+    from integrations.registry import ADAPTERS
+
+    limit = _limits().get(brand)
+    if limit is None:
+        return None
+    log.info("brand_limited", brand=brand, requests_per_minute=limit.requests_per_minute, requests_at_once=limit.requests_at_once)
+    return BrandBudget(connect(redis.redis_url), brand, limit, ADAPTERS[brand].capabilities.timeout_seconds)
 
 
 def _fixture_transport(integration: conf.IntegrationSettings, at: Checkpoint) -> "FixtureTransport":

@@ -58,6 +58,8 @@ class Metrics:
         self._transitions = counter("status_transitions_total", "Changes of a plant's status, by the new one.", "brand", "to")
         self._dropped = counter("messages_dropped_total", "Queue messages that led to no job, by why.", "brand", "reason")
         self._given_back = counter("jobs_given_back_total", "Jobs that a worker returned to its queue without beginning them.", "brand")
+        self._refusals = counter("budget_refusals_total", "Jobs given back because the limits of their brand admitted no more.", "brand")
+        self._retries = counter("poll_retries_total", "Attempts made again within a job because the vendor had not answered.", "brand")
         self._abandoned = counter("jobs_abandoned_total", "Jobs that a worker began and could not close.", "brand")
         self._retired = counter("worker_retirements_total", "Worker incarnations that lost their heartbeat, by why.", "brand", "reason")
         self._claims = counter("claims_total", "Jobs claimed.", "kind")
@@ -134,6 +136,12 @@ class Metrics:
 
     def record_given_back(self, brand: Brand, count: int) -> None:
         self._given_back.labels(brand).inc(count)
+
+    def record_budget_refusals(self, brand: Brand, jobs: int) -> None:
+        self._refusals.labels(brand).inc(jobs)
+
+    def record_retries(self, brand: Brand, attempts: int) -> None:
+        self._retries.labels(brand).inc(attempts)
 
     def record_abandoned(self, brand: Brand, count: int) -> None:
         self._abandoned.labels(brand).inc(count)

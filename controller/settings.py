@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 JWT_SECRET_MIN_BYTES = 32
+MIN_REQUESTS_PER_MINUTE = 10
+"""A poll of a plant with several devices needs this many; with less, its limit would keep it from ever being polled."""
 
 
 S = TypeVar("S", bound="Section")
@@ -80,6 +82,32 @@ class IntegrationSettings(Section):
                 "INTEGRATION_MOCK_MODE: is not true. No adapter for real vendors exists in this version, so a worker can only read "
                 "fixtures; set INTEGRATION_MOCK_MODE=true"
             )
+
+
+class LimitSettings(Section):
+    """Limits on what all workers of a brand ask of its cloud together (DOMAIN 2). A value here replaces the adapter's."""
+
+    solis_requests_per_minute: int | None = Field(None, ge=MIN_REQUESTS_PER_MINUTE, validation_alias="LIMIT_SOLIS_REQUESTS_PER_MINUTE")
+    """Requests a minute to SOLIS's cloud, over all workers; unset: what the adapter says, and for fixtures that is any number."""
+    solis_concurrency: int | None = Field(None, ge=1, validation_alias="LIMIT_SOLIS_CONCURRENCY")
+    """Requests at once to SOLIS's cloud, over all workers; unset: as for the requests a minute."""
+    huawei_requests_per_minute: int | None = Field(None, ge=MIN_REQUESTS_PER_MINUTE, validation_alias="LIMIT_HUAWEI_REQUESTS_PER_MINUTE")
+    """Requests a minute to HUAWEI's cloud, over all workers; unset: what the adapter says, and for fixtures that is any number."""
+    huawei_concurrency: int | None = Field(None, ge=1, validation_alias="LIMIT_HUAWEI_CONCURRENCY")
+    """Requests at once to HUAWEI's cloud, over all workers; unset: as for the requests a minute."""
+    goodwe_requests_per_minute: int | None = Field(None, ge=MIN_REQUESTS_PER_MINUTE, validation_alias="LIMIT_GOODWE_REQUESTS_PER_MINUTE")
+    """Requests a minute to GOODWE's cloud, over all workers; unset: what the adapter says, and for fixtures that is any number."""
+    goodwe_concurrency: int | None = Field(None, ge=1, validation_alias="LIMIT_GOODWE_CONCURRENCY")
+    """Requests at once to GOODWE's cloud, over all workers; unset: as for the requests a minute."""
+    dele_requests_per_minute: int | None = Field(None, ge=MIN_REQUESTS_PER_MINUTE, validation_alias="LIMIT_DELE_REQUESTS_PER_MINUTE")
+    """Requests a minute to DELE's cloud, over all workers; unset: what the adapter says, and for fixtures that is any number."""
+    dele_concurrency: int | None = Field(None, ge=1, validation_alias="LIMIT_DELE_CONCURRENCY")
+    """Requests at once to DELE's cloud, over all workers; unset: as for the requests a minute."""
+
+    def of(self, brand: str) -> tuple[int | None, int | None]:
+        """Requests a minute and requests at once, as set for the brand (`SOLIS`)."""
+        values = self.model_dump()
+        return values[f"{brand.lower()}_requests_per_minute"], values[f"{brand.lower()}_concurrency"]
 
 
 class KubernetesSettings(Section):

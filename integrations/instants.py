@@ -93,6 +93,7 @@ MOVERS: dict[str, Mover] = {
     "epoch_ms_text": _epoch_text(1000),
     "local MM/dd/yyyy HH:mm:ss": _written(_US),
     "local dd/MM/yyyy HH:mm:ss": _written(_EUROPE),
+    "local MM/dd/yyyy HH: mm: ss": _written("%m/%d/%Y %H: %M: %S"),
     "utc+8 MM/dd/yyyy HH:mm:ss": _written(_US, _CHINA),
     "iso": _iso,
 }

@@ -7,12 +7,13 @@ makes no sense becomes None and the rest of the answer stands (DOMAIN 3); an ans
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
 import msgspec
 
+from integrations.contract import VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
 
 Loose = Any
@@ -21,10 +22,14 @@ Loose = Any
 MAX_BODY_BYTES = 1 << 20
 """Larger answers are refused unparsed. The largest real one (GoodWe, dozens of inverters) is near 100 KB."""
 
+MAX_DEPTH = 32
+"""Deeper answers are refused unparsed. The deepest real one (GoodWe, with its weather) has 7 levels."""
+
 _LAST_INSTANT = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 """Later instants cannot be shown in every zone without overflowing."""
 
 Answer = TypeVar("Answer")
+Row = TypeVar("Row")
 
 
 def decode(decoder: msgspec.json.Decoder[Answer], body: bytes) -> Answer:
@@ -35,12 +40,32 @@ def decode(decoder: msgspec.json.Decoder[Answer], body: bytes) -> Answer:
     """
     if len(body) > MAX_BODY_BYTES:
         raise _invalid(f"the answer is larger than {MAX_BODY_BYTES} bytes")
+    if _is_deep(body):
+        raise _invalid("the answer is nested too deeply")
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_leniently(decoder, body)
     except RecursionError as error:
         raise _invalid("the answer is nested too deeply") from error
+
+
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+
+
+def _is_deep(body: bytes) -> bool:
+    """Whether JSON is nested deeper than `MAX_DEPTH`. Of what is no JSON, the parser speaks."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    brackets = _TEXTS.sub(b"", body).translate(_ONE_KIND, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        outer = brackets.replace(b"[]", b"")  # without its innermost level
+        if outer == brackets:
+            return False
+        brackets = outer
+    return bool(brackets)
 
 
 def _decode_leniently(decoder: msgspec.json.Decoder[Answer], body: bytes) -> Answer:
@@ -55,29 +80,60 @@ def _decode_leniently(decoder: msgspec.json.Decoder[Answer], body: bytes) -> Ans
     return value
 
 
-def open_answer(body: bytes, typed: msgspec.json.Decoder[Answer], bare: msgspec.json.Decoder[Any], judge: Callable[[Any], None]) -> Answer:
-    """Parses an answer and lets `judge` raise what its envelope reports.
+def open_answer(
+    response: VendorResponse,
+    vendor: str,
+    typed: msgspec.json.Decoder[Answer],
+    bare: msgspec.json.Decoder[Any],
+    judge: Callable[[Any], None],
+) -> Answer:
+    """Parses an answer and lets `judge` raise what its envelope reports, whatever the HTTP status.
 
     Error answers often carry junk where the data would be. So when the whole does not parse, the envelope alone is judged first.
     """
+    if not 200 <= response.status < 300:
+        raise _http_error(response, vendor, bare, judge)
     try:
-        answer = decode(typed, body)
+        answer = decode(typed, response.body)
     except AdapterError:
-        judge(decode(bare, body))
+        judge(decode(bare, response.body))
         raise
     judge(answer)
     return answer
 
 
-def refuse_http_errors(status: int, vendor: str) -> None:
-    """Raises the AdapterError of an HTTP status outside 200..299, for answers whose body says nothing better."""
-    if 200 <= status < 300:
-        return
-    if status in (401, 403):
-        raise AdapterError(AdapterErrorType.AUTH_FAILED, f"{vendor} answered HTTP {status}")
-    if status == 429:
-        raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{vendor} answered HTTP 429")
-    raise AdapterError(AdapterErrorType.VENDOR_ERROR, f"{vendor} answered HTTP {status}")
+def wrapped(response: VendorResponse, envelope: Mapping[str, Loose], marks: Collection[str]) -> VendorResponse:
+    """A response whose envelope somebody took off, in an envelope again: an object with one of `marks` and no field of an envelope."""
+    if not 200 <= response.status < 300 or len(response.body) > MAX_BODY_BYTES or _is_deep(response.body):
+        return response
+    try:
+        data = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return response
+    if not isinstance(data, dict) or not data.keys() & set(marks) or data.keys() & {*envelope, "data"}:
+        return response
+    return VendorResponse(status=response.status, body=json.dumps({**envelope, "data": data}).encode())
+
+
+_STATUS_ERRORS = {
+    401: AdapterErrorType.AUTH_FAILED,
+    403: AdapterErrorType.AUTH_FAILED,
+    429: AdapterErrorType.RATE_LIMIT_EXCEEDED,
+}
+"""Every other status outside 200..299 is VENDOR_ERROR."""
+
+
+def _http_error(response: VendorResponse, vendor: str, bare: msgspec.json.Decoder[Any], judge: Callable[[Any], None]) -> AdapterError:
+    """What the body of an HTTP error says, where it says more than the status: gateways explain themselves, a proxy's page does not."""
+    by_status = AdapterError(
+        _STATUS_ERRORS.get(response.status, AdapterErrorType.VENDOR_ERROR), f"{vendor} answered HTTP {response.status}"
+    )
+    try:
+        judge(decode(bare, response.body))
+    except AdapterError as said:
+        vague = said.error_type is AdapterErrorType.VENDOR_ERROR and response.status in _STATUS_ERRORS
+        return by_status if vague or said.error_type is AdapterErrorType.INVALID_DATA_FORMAT else said
+    return by_status
 
 
 def other_plant(vendor: str) -> AdapterError:
@@ -88,6 +144,43 @@ def other_plant(vendor: str) -> AdapterError:
 def no_plant(vendor: str) -> AdapterError:
     """The error of an answer without the plant that was asked for."""
     return AdapterError(AdapterErrorType.PLANT_NOT_FOUND, f"{vendor} knows no such plant")
+
+
+def several_plants(vendor: str, ids: Iterable[str]) -> AdapterError:
+    """The error of an answer about several plants when nobody said which one is meant (`solarinvest normalise`)."""
+    named = sorted(ids)
+    shown = ", ".join(named[:10]) + (", …" if len(named) > 10 else "")
+    return AdapterError(AdapterErrorType.INVALID_DATA_FORMAT, f"{vendor} answered about several plants; --plant-id is needed: {shown}")
+
+
+def of_plant(rows: Sequence[Row], id_of: Callable[[Row], Loose], plant_id: str | None, vendor: str) -> list[Row]:
+    """The rows of one plant; rows without an id claim nothing.
+
+    Raises AdapterError (INVALID_DATA_FORMAT) where all are about other plants, or, with no plant in mind, about several.
+    """
+    if plant_id is None:
+        ids = {found for row in rows if (found := text(id_of(row), 64)) is not None}
+        if len(ids) > 1:
+            raise several_plants(vendor, ids)
+        return list(rows)
+    ours = [row for row in rows if same_id(id_of(row), plant_id)]
+    if rows and not ours:
+        raise other_plant(vendor)
+    return ours
+
+
+def of_account(rows: Sequence[Row], id_of: Callable[[Row], Loose], plant_id: str | None, vendor: str) -> list[Row]:
+    """The rows of one plant in a list of all that an account sees, at least one.
+
+    Raises AdapterError: PLANT_NOT_FOUND where ours is not in it; INVALID_DATA_FORMAT, with no plant in mind, where there are several.
+    """
+    if plant_id is None:
+        ours = of_plant(rows, id_of, None, vendor)
+    else:
+        ours = [row for row in rows if text(id_of(row), 64) is not None and same_id(id_of(row), plant_id)]
+    if not ours:
+        raise no_plant(vendor)
+    return ours
 
 
 def missing(vendor: str, field: str) -> AdapterError:
@@ -125,8 +218,15 @@ def whole(raw: Loose) -> int | None:
     return int(value) if value is not None and value.is_integer() else None
 
 
+def truth(raw: Loose) -> bool | None:
+    """A flag, sent as one, as 1 or 0 or as text; None for what is none."""
+    if type(raw) is bool:
+        return raw
+    return {"true": True, "1": True, "false": False, "0": False}.get((text(raw, 8) or "").lower())
+
+
 WATTS: Mapping[str, float] = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9}
-KILOWATT_HOURS: Mapping[str, float] = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "gwh": 1e6}
+KILOWATT_HOURS: Mapping[str, float] = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "gwh": 1e6, "twh": 1e9}
 """Unit texts in lower case: vendors disagree on "kWh" and "KWh", and none reports milliwatts."""
 
 
@@ -138,6 +238,15 @@ def scaled(raw: Loose, unit: Loose, scales: Mapping[str, float], default_unit: s
     name = default_unit if unit is None or unit == "" else unit
     factor = scales.get(name.strip().lower()) if type(name) is str else None
     return None if factor is None else _finite(value * factor)
+
+
+_WITH_UNIT = re.compile(r"\s*([+-]?\d{1,15}(?:\.\d{1,9})?)\s*\(?\s*([A-Za-z]{1,4})\s*\)?\s*", re.ASCII)
+
+
+def measured(raw: Loose, scales: Mapping[str, float]) -> float | None:
+    """A number whose unit stands in the same text (`"4200(W)"`, `"14.3kWh"`). Without one it is as documented: W or kWh."""
+    match = _WITH_UNIT.fullmatch(raw) if type(raw) is str and len(raw) <= 40 else None
+    return number(raw) if match is None else scaled(match[1], match[2], scales, "")
 
 
 def total(values: Iterable[float | None]) -> float | None:
@@ -188,39 +297,60 @@ def unnamed(vendor_code: str | None) -> str:
 
 
 def same_id(raw: Loose, plant_id: str | None) -> bool:
-    """Whether an answer's id is the plant's. An answer without an id, and a reader without a plant in mind, claim nothing."""
-    return plant_id is None or raw is None or raw == plant_id or str(raw) == plant_id
+    """Whether an answer's id is the plant's. An answer without an id, and a reader without a plant in mind, claim nothing.
+
+    Ids of 19 digits are compared exactly: one that arrives as a float has lost its digits and is another.
+    """
+    if plant_id is None or raw is None or raw == "" or raw == plant_id:
+        return True
+    return type(raw) in (int, float) and text(raw, 64) == plant_id
 
 
 def epoch_s(raw: Loose) -> datetime | None:
     """Seconds since 1970, as number or text, to UTC. 0 and less mean nothing; SOLARMAN mixes in milliseconds, told by their size."""
+    return _epoch(raw)
+
+
+def epoch_ms(raw: Loose) -> datetime | None:
+    """Milliseconds since 1970, as number or text, to UTC. 0 and less mean nothing; seconds are told by their size."""
+    return _epoch(raw)
+
+
+def _epoch(raw: Loose) -> datetime | None:
+    """Above 1e11 are milliseconds: as seconds it would be the year 5138, below it as milliseconds 1973."""
     value = number(raw)
     if value is None:
         return None
     return _instant(value / 1000 if value > 1e11 else value)
 
 
-def epoch_ms(raw: Loose) -> datetime | None:
-    """Milliseconds since 1970, as number or text, to UTC. 0 and less mean nothing."""
-    value = number(raw)
-    return None if value is None else _instant(value / 1000)
-
-
 def _instant(seconds: float) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _LAST_INSTANT else None
 
 
-_US_TIME = re.compile(r"\s*(\d{1,2})\s*/\s*(\d{1,2})\s*/\s*(\d{4})\s+(\d{1,2})\s*:\s*(\d{1,2})\s*:\s*(\d{1,2})\s*", re.ASCII)
+_LOCAL_TIME = re.compile(
+    r"\s*(\d{1,4})\s*([/.-])\s*(\d{1,2})\s*\2\s*(\d{1,4})[\sT]+(\d{1,2})\s*:\s*(\d{1,2})\s*:\s*(\d{1,2})(?:\.\d{1,9})?\s*", re.ASCII
+)
 
 
 def us_time(raw: Loose, zone: tzinfo) -> datetime | None:
     """`MM/dd/yyyy HH:mm:ss` in a zone, to UTC; blanks within are forgiven (one real capture has "17: 06: 27")."""
-    match = _US_TIME.fullmatch(raw) if type(raw) is str and len(raw) <= 40 else None
+    return local_time(raw, zone, "MM/dd/yyyy")
+
+
+def local_time(raw: Loose, zone: tzinfo, date_format: str) -> datetime | None:
+    """A local text in a zone, to UTC: a date in a format such as `dd/MM/yyyy` or `MM.dd.yyyy`, or with the year first, and `HH:mm:ss`."""
+    match = _LOCAL_TIME.fullmatch(raw) if type(raw) is str and len(raw) <= 40 else None
     if match is None:
         return None
-    month, day, year, hour, minute, second = map(int, match.groups())
+    first, _, second, third, *clock = match.groups()
+    order = "yMd" if len(first) > 2 else "".join(dict.fromkeys(letter for letter in date_format if letter in "yMd"))
+    if sorted(order) != ["M", "d", "y"]:
+        return None
+    part = dict(zip(order, map(int, (first, second, third)), strict=True))
+    hour, minute, seconds = map(int, clock)
     try:
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
+        moment = datetime(part["y"], part["M"], part["d"], hour, minute, seconds, tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return moment if 0 < moment.timestamp() < _LAST_INSTANT else None
@@ -234,6 +364,18 @@ def iso_date(raw: Loose) -> date | None:
         return date.fromisoformat(raw)
     except ValueError:
         return None
+
+
+def us_date(raw: Loose) -> date | None:
+    """`MM/dd/yyyy`, alone or before a time of day."""
+    match = _US_DATE.fullmatch(raw) if type(raw) is str and len(raw) <= 40 else None
+    if match is None:
+        return None
+    month, day, year = map(int, match.groups())
+    return calendar_date(year, month, day)
+
+
+_US_DATE = re.compile(r"\s*(\d{1,2})/(\d{1,2})/(\d{4})(?:\s[\d:\s]*)?", re.ASCII)
 
 
 def calendar_date(year: Loose, month: Loose, day: Loose) -> date | None:

@@ -23,3 +23,7 @@ class IncarnationRetired(Exception):
 
 class LeaseLost(Exception):
     """The worker's lease on its jobs has run out: no exchange may begin (PROTOCOL 22)."""
+
+
+class BudgetSpent(Exception):
+    """The brand's limit leaves no request now: the job goes back to its queue (DOMAIN 2)."""

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from controller.domain.alerts import judge_alarms, judge_offline, merge_alerts
+from controller.domain.alerts import JudgedAlarms, acknowledge, judge_alarms, judge_generation, judge_offline, merge_alerts
 from controller.domain.explain import explain
+from controller.domain.generation import GenerationVerdict, judge_running_day, judge_whole_day
 from controller.domain.outcome import Failed, Job, JobResult, NextPoll, Outcome, PollLog, Seen, SeenDays
-from controller.domain.plant import Alert, Declaration, Integration, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot
+from controller.domain.plant import Declaration, Integration, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot
 from controller.domain.reading import believe, believe_days
 from controller.domain.schedule import BACKFILL_DAYS, close_at, day_retry_at, following_day, local_date, next_slot, phase_s
 from controller.domain.snapshot import merge_sample, merge_series
@@ -61,12 +62,12 @@ def judge_declared(context: PlantContext, previous: Declaration | None, now: dat
         next_poll: NextPoll | None = NextPoll(None)
     else:
         next_poll = NextPoll(now) if asked else _regular_poll(context, live, now)
-    return _settle(context, live, now, next_poll=next_poll)
+    return _settle(Outcome(before=context, live=live, next_poll=next_poll), now)
 
 
 def judge_clock(context: PlantContext, now: datetime) -> Outcome:
     """The plant as time alone makes it (DOMAIN 5)."""
-    return _settle(context, context.live, now)
+    return _settle(Outcome(before=context, live=context.live), now)
 
 
 def judge_job(context: PlantContext, read: PlantContext, job: Job, result: JobResult, started_at: datetime, now: datetime) -> Outcome:
@@ -94,24 +95,46 @@ def judge_lost(context: PlantContext, job: Job, now: datetime) -> Outcome:
 
 def _judge_poll(context: PlantContext, read: PlantContext, result: JobResult, log: PollLog, now: datetime) -> Outcome:
     live = _polled(context, read, now)
-    alerts: tuple[Alert, ...] = ()
+    alarms = JudgedAlarms()
     days: tuple[Snapshot, ...] = ()
     refusals: tuple[str, ...] = ()
+    sample: Reading | None = None
     declaration = context.declaration
     error = result.error if isinstance(result, Failed) else result.alarm_error if isinstance(result, Seen) else None
     if isinstance(result, Seen):
         believed = believe(result.reading, live, declaration.capacity_kwp, now)
-        refusals = believed.refused
-        live = _seen(live, believed.reading, believed.counter_low_since, now)
-        changed = merge_sample(context.days, believed.reading, declaration.zone, now)
+        refusals, sample = believed.refused, believed.reading
+        live = _seen(_replace(live, refused=refusals), sample, believed.counter_low_since, now)
+        changed = merge_sample(context.days, sample, declaration.zone, now)
         days = () if changed is None else (changed,)
         if result.alarms is not None:
-            alerts = judge_alarms(context.plant_id, context.alerts, result.alarms, now)
+            alarms = judge_alarms(context.plant_id, context.alerts, result.alarms, now)
+            live = _replace(live, alarms_dropped=alarms.dropped)
     else:
         live = _replace(live, consecutive_failures=live.consecutive_failures + 1)
     live = _replace(live, last_error=error, integration=_integration_after(error))
     next_poll = _next_poll_after(context, read, live, error, result, now)
-    return _settle(context, live, now, alerts=alerts, days=days, next_poll=next_poll, log=log, refusals=refusals)
+    outcome = Outcome(
+        before=context,
+        live=live,
+        alerts=alarms.changed,
+        days=days,
+        next_poll=next_poll,
+        log=log,
+        refusals=refusals,
+        alarms_dropped=alarms.dropped,
+    )
+    return _settle(outcome, now, None if sample is None else _running_day(outcome, sample, now))
+
+
+def _running_day(outcome: Outcome, sample: Reading, now: datetime) -> GenerationVerdict | None:
+    """The verdict on today's energy by a sample that names it: only by the newest one, and only where the sun is known (DOMAIN 6)."""
+    declaration = outcome.before.declaration
+    if declaration.site is None or sample.sampled_at is None or sample.today_energy_kwh is None:
+        return None
+    if sample.sampled_at != outcome.live.sampled_at or local_date(sample.sampled_at, declaration.zone) != local_date(now, declaration.zone):
+        return None
+    return judge_running_day(_days_after(outcome), declaration.site, declaration.zone, sample.sampled_at)
 
 
 def _judge_day(context: PlantContext, read: PlantContext, job: Job, result: JobResult, log: PollLog, now: datetime) -> Outcome:
@@ -123,8 +146,10 @@ def _judge_day(context: PlantContext, read: PlantContext, job: Job, result: JobR
         day = max(following_day(job.day, zone), local_date(now, zone) - timedelta(days=BACKFILL_DAYS))
         live = _replace(live, day_due_date=day, day_due_at=close_at(day, zone, phase))
         energy_kwh, refusals = believe_days(result.energy_kwh, context.declaration.capacity_kwp)
+        live = _replace(live, refused=tuple(dict.fromkeys((*live.refused, *refusals))))
         days = merge_series(context.days, energy_kwh, job.day, zone)
-        return _settle(context, live, now, days=days, next_poll=next_poll, log=log, refusals=refusals)
+        outcome = Outcome(before=context, live=live, days=days, next_poll=next_poll, log=log, refusals=refusals)
+        return _settle(outcome, now, judge_whole_day(_days_after(outcome), job.day))
     error = result.error if isinstance(result, Failed) else None
     live = _replace(live, day_due_at=day_retry_at(job.day, zone, phase, now))
     if error is PollError.AUTH_FAILED:
@@ -134,51 +159,58 @@ def _judge_day(context: PlantContext, read: PlantContext, job: Job, result: JobR
         pause = _rate_limit_pause(context, live, _retry_after_s(result))
         live = _replace(live, day_due_at=_later(live.day_due_at, now + pause))
         next_poll = next_poll or _pushed_out(context, now, pause)
-    return _settle(context, live, now, next_poll=next_poll, log=log)
+    return _settle(Outcome(before=context, live=live, next_poll=next_poll, log=log), now)
 
 
 def _judge_undone(context: PlantContext, read: PlantContext, job: Job, log: PollLog, now: datetime) -> Outcome:
     """A job that says nothing of the plant: it is due again at once, a daily job after its pause (DOMAIN 2, PROTOCOL 18)."""
     live = context.live
     if not is_pollable(context):
-        return _settle(context, live, now, next_poll=NextPoll(None), log=log)
+        return _settle(Outcome(before=context, live=live, next_poll=NextPoll(None), log=log), now)
     if job.kind is JobType.POLL:
-        return _settle(context, live, now, next_poll=NextPoll(now), log=log)
+        return _settle(Outcome(before=context, live=live, next_poll=NextPoll(now), log=log), now)
     assert job.day is not None
     live = _replace(live, day_due_at=day_retry_at(job.day, context.declaration.zone, phase_s(context.plant_id), now))
-    return _settle(context, live, now, next_poll=_owed_poll(context, read, now), log=log)
+    return _settle(Outcome(before=context, live=live, next_poll=_owed_poll(context, read, now), log=log), now)
 
 
-def _settle(
-    context: PlantContext,
-    live: LiveState,
-    now: datetime,
-    *,
-    alerts: tuple[Alert, ...] = (),
-    days: tuple[Snapshot, ...] = (),
-    next_poll: NextPoll | None = None,
-    log: PollLog | None = None,
-    refusals: tuple[str, ...] = (),
-) -> Outcome:
-    """What follows from the new state whatever led to it: our own alerts, the status, its explanation, and what is due next."""
+def _settle(outcome: Outcome, now: datetime, verdict: GenerationVerdict | None = None) -> Outcome:
+    """What follows from the new state whatever led to it: our own alerts, the status, its explanation, and what is due next.
+
+    `verdict`: what the job says of the plant's generation, if it says anything.
+    """
+    context, live, alerts = outcome.before, outcome.live, outcome.alerts
+    declaration = context.declaration
     if live.integration is Integration.ACTIVE:
         if context.live.integration is not Integration.ACTIVE or live.active_since is None:
             live = _replace(live, active_since=now)
         live = _with_day_due(context, live, now)
         alerts = (*alerts, *judge_offline(context.plant_id, context.alerts, live, now))
+        if verdict is not None and (live.generation_judged_on is None or verdict.day >= live.generation_judged_on):
+            live = _replace(live, generation_judged_on=verdict.day)
+            alerts = (*alerts, *judge_generation(context.plant_id, context.alerts, verdict, declaration.zone, now))
     else:
         live = _replace(live, day_due_at=None)
     active = merge_alerts(context.alerts, alerts)
-    decision = decide_status(live, active, now)
+    if declaration.acked:
+        acked = acknowledge(active, declaration.acked, declaration.acked_by, now)
+        alerts = tuple({alert.id: alert for alert in (*alerts, *acked)}.values())
+        active = merge_alerts(active, acked)
+    decision = decide_status(live, active, now, declaration.daylight_site)
     live = _replace(
         live,
         status=decision.status,
         reason=decision.reason,
         status_since=live.status_since if decision.status is live.status and live.status_since else now,
-        explain=explain(decision, live, context.declaration.zone),
+        explain=explain(decision, declaration, live, active),
         clock_due_at=decision.next_change,
     )
-    return Outcome(before=context, live=live, alerts=alerts, days=days, next_poll=next_poll, log=log, refusals=refusals)
+    return _replace(outcome, live=live, alerts=alerts)
+
+
+def _days_after(outcome: Outcome) -> tuple[Snapshot, ...]:
+    """The rows that are known as they stand after the job."""
+    return tuple({day.date: day for day in (*outcome.before.days, *outcome.days)}.values())
 
 
 def _with_day_due(context: PlantContext, live: LiveState, now: datetime) -> LiveState:

@@ -110,6 +110,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The job that this judgement closes; None for judgements by clock or by a changed declaration."""
     refusals: tuple[str, ...] = ()
     """Fields of the reading that were refused as implausible (DOMAIN 3)."""
+    alarms_dropped: int = 0
+    """Active alarms of this job's list that are not kept (DOMAIN 6)."""
 
     @property
     def plant_id(self) -> UUID:

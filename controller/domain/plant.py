@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from controller.domain.sun import Site
 from integrations.contract import Brand, Severity
 from integrations.errors import AdapterErrorType
 
@@ -135,11 +136,27 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str = "healthy"
     poll_requested: str | None = None
     """The token of the annotation `poll-requested-at`."""
+    acked: tuple[UUID, ...] = ()
+    """The alerts that the annotation `ack` names. Once taken over, an acknowledgement outlives its name here (docs/plant.md)."""
+    acked_by: str | None = None
+    """The field manager that wrote them, as managedFields say: a hint and no proof."""
     silence_until: datetime | None = None
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def site(self) -> Site | None:
+        """Where the plant stands, if it is known."""
+        if self.latitude is None or self.longitude is None:
+            return None
+        return Site(self.latitude, self.longitude)
+
+    @property
+    def daylight_site(self) -> Site | None:
+        """Where only daylight counts towards the 2 h; None where the clock does: Strict, or Daylight without a location (DOMAIN 5)."""
+        return self.site if self.status_policy is StatusPolicy.DAYLIGHT else None
 
 
 class LiveState(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +176,12 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     total_energy_kwh: float | None = None
     counter_low_since: datetime | None = None
     """Since when the lifetime counter has been below `total_energy_kwh` without being believed (DOMAIN 3)."""
+    refused: tuple[str, ...] = ()
+    """Fields of the newest answer that were refused as implausible (DOMAIN 3)."""
+    alarms_dropped: int = 0
+    """Active alarms of the newest list that are not kept, for a plant keeps no more than 500 (DOMAIN 6)."""
+    generation_judged_on: date | None = None
+    """The newest local day with a verdict on its energy: none about an older day changes anything (DOMAIN 6)."""
     last_poll_at: datetime | None = None
     last_success_at: datetime | None = None
     last_error: PollError | None = None
@@ -212,6 +235,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     last_seen_at: datetime | None = None
     source_sampled_at: datetime | None = None
     backfilled: bool = False
+    sampled_energy_kwh: float | None = None
+    """The most energy that a sample of the day has named: what a vendor that resets late repeats, whatever the daily series says."""
+    energy_moved: bool = False
+    """Whether the day's energy has been raised or lowered since its first sample: then it is no mere repetition of the day before."""
 
 
 class PlantContext(msgspec.Struct, frozen=True, kw_only=True):

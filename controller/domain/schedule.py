@@ -43,12 +43,26 @@ def local_date(at: datetime, zone: ZoneInfo) -> date:
     return at.astimezone(zone).date()
 
 
+def day_exists(day: date, zone: ZoneInfo) -> bool:
+    """False for a day that a zone skipped as it crossed the date line (Pacific/Apia, 2011-12-30)."""
+    return _exists(datetime.combine(day, time(12)), zone)
+
+
 def following_day(day: date, zone: ZoneInfo) -> date:
-    """The local day after `day` that exists: a zone that crossed the date line has skipped one (Pacific/Apia, 2011-12-30)."""
-    candidate = day + timedelta(days=1)
-    while not _exists(datetime.combine(candidate, time(12)), zone):
-        candidate += timedelta(days=1)
-    return candidate
+    """The local day after `day` that exists."""
+    return _next_existing(day, zone, timedelta(days=1))
+
+
+def preceding_day(day: date, zone: ZoneInfo) -> date:
+    """The local day before `day` that exists."""
+    return _next_existing(day, zone, timedelta(days=-1))
+
+
+def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The instants at which the local day begins and ends: 23, 24, 25 hours apart, or otherwise. UTC."""
+    # Local midnight in a gap maps to the instant at which the day begins.
+    begin, end = (datetime.combine(each, time(0), tzinfo=zone).astimezone(UTC) for each in (day, following_day(day, zone)))
+    return begin, end
 
 
 @lru_cache(maxsize=16_384)
@@ -68,6 +82,13 @@ def day_retry_at(day: date, zone: ZoneInfo, phase: int, now: datetime) -> dateti
     """
     due = close_at(day, zone, phase)
     return max(due, now + min(max(now - due, DAY_RETRY_MIN), DAY_RETRY_MAX))
+
+
+def _next_existing(day: date, zone: ZoneInfo, step: timedelta) -> date:
+    candidate = day + step
+    while not day_exists(candidate, zone):
+        candidate += step
+    return candidate
 
 
 def _exists(wall: datetime, zone: ZoneInfo) -> bool:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from controller.domain.plant import Snapshot
-from controller.domain.schedule import BACKFILL_DAYS, local_date
+from controller.domain.schedule import BACKFILL_DAYS, day_exists, local_date, preceding_day
 from integrations.contract import Reading
 
 
@@ -25,25 +25,25 @@ def merge_sample(days: Iterable[Snapshot], reading: Reading, zone: ZoneInfo, now
     row = by_date.get(day)
     if row is None:
         return None if reading.today_energy_kwh is None else _new_row(day, reading, zone)
-    return _merged(row, reading, yesterday=by_date.get(day - timedelta(days=1)))
+    return _merged(row, reading, yesterday=by_date.get(preceding_day(day, zone)))
 
 
 def merge_series(days: Iterable[Snapshot], energy_kwh: Mapping[date, float], closing: date, zone: ZoneInfo) -> tuple[Snapshot, ...]:
     """The rows that the vendor's daily series makes or raises when the day `closing` is closed: D-3..D-0, never lowered.
 
-    A 0 for a day without a row is no data. Made rows are `backfilled` and have no peak.
+    A 0 for a day without a row is no data, and so is a day that the zone skipped. Made rows are `backfilled` and have no peak.
     """
     by_date = {row.date: row for row in days}
     changed = []
     for back in range(BACKFILL_DAYS, -1, -1):
         day = closing - timedelta(days=back)
         energy, row = energy_kwh.get(day), by_date.get(day)
-        if energy is None:
+        if energy is None or not day_exists(day, zone):
             continue
         if row is None and energy > 0:
             changed.append(Snapshot(date=day, timezone=zone.key, today_energy_kwh=energy, backfilled=True))
         elif row is not None and energy > row.today_energy_kwh:
-            changed.append(msgspec.structs.replace(row, today_energy_kwh=energy))
+            changed.append(msgspec.structs.replace(row, today_energy_kwh=energy, energy_moved=True))
     return tuple(changed)
 
 
@@ -59,14 +59,13 @@ def _new_row(day: date, reading: Reading, zone: ZoneInfo) -> Snapshot:
         grid_injection_power_w=reading.grid_injection_power_w,
         last_seen_at=reading.last_seen_at,
         source_sampled_at=reading.sampled_at,
+        sampled_energy_kwh=reading.today_energy_kwh,
     )
 
 
 def _merged(row: Snapshot, reading: Reading, yesterday: Snapshot | None) -> Snapshot | None:
     merged = msgspec.structs.replace(
-        row,
-        today_energy_kwh=_energy(row, reading.today_energy_kwh, yesterday),
-        peak_power_w=_greater(row.peak_power_w, reading.current_power_w),
+        _with_energy(row, reading.today_energy_kwh, yesterday), peak_power_w=_greater(row.peak_power_w, reading.current_power_w)
     )
     if row.source_sampled_at is None or (reading.sampled_at is not None and reading.sampled_at >= row.source_sampled_at):
         merged = msgspec.structs.replace(
@@ -81,13 +80,27 @@ def _merged(row: Snapshot, reading: Reading, yesterday: Snapshot | None) -> Snap
     return None if merged == row else merged
 
 
-def _energy(row: Snapshot, energy: float | None, yesterday: Snapshot | None) -> float:
+def _with_energy(row: Snapshot, energy: float | None, yesterday: Snapshot | None) -> Snapshot:
     """The day's energy only rises, unless it merely repeats yesterday's final value because the vendor resets late (DOMAIN 4)."""
     if energy is None:
-        return row.today_energy_kwh
-    if yesterday is not None and row.today_energy_kwh == yesterday.today_energy_kwh and not row.backfilled:
-        return energy
-    return max(row.today_energy_kwh, energy)
+        return row
+    if energy < row.today_energy_kwh:
+        if not _repeats(row, yesterday):
+            return msgspec.structs.replace(row, sampled_energy_kwh=_greater(row.sampled_energy_kwh, energy))
+        return msgspec.structs.replace(row, today_energy_kwh=energy, sampled_energy_kwh=energy, energy_moved=True)
+    return msgspec.structs.replace(
+        row,
+        today_energy_kwh=energy,
+        sampled_energy_kwh=_greater(row.sampled_energy_kwh, energy),
+        energy_moved=row.energy_moved or energy > row.today_energy_kwh,
+    )
+
+
+def _repeats(row: Snapshot, yesterday: Snapshot | None) -> bool:
+    """Whether all that is known of the day is yesterday's final value: as its samples named it, or as the series has raised it since."""
+    if yesterday is None or row.backfilled or row.energy_moved:
+        return False
+    return row.today_energy_kwh in (yesterday.today_energy_kwh, yesterday.sampled_energy_kwh)
 
 
 def _greater(a: float | None, b: float | None) -> float | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from controller.domain.plant import Alert, AlertType, Integration, LiveState, Reason, Status
+from controller.domain.sun import Site, after_daylight
 from integrations.contract import Severity
 
 STALE_AFTER = timedelta(hours=2)
@@ -34,20 +35,30 @@ def is_offline(live: LiveState, now: datetime) -> bool:
     return since is not None and now - since > OFFLINE_AFTER
 
 
-def decide_status(live: LiveState, alerts: Iterable[Alert], now: datetime) -> StatusDecision:
-    """The first rule of DOMAIN 5 that holds. `alerts` are the plant's active ones; `live.integration` and the instants are read."""
+def fresh_until(last_seen_at: datetime, daylight: Site | None) -> datetime:
+    """The last instant at which the report counts as recent: 2 h after it, or 2 h of daylight at `daylight` and at most 24 h (DOMAIN 5)."""
+    if daylight is None:
+        return last_seen_at + STALE_AFTER
+    return after_daylight(daylight, last_seen_at, STALE_AFTER, at_most=OFFLINE_AFTER)
+
+
+def decide_status(live: LiveState, alerts: Iterable[Alert], now: datetime, daylight: Site | None = None) -> StatusDecision:
+    """The first rule of DOMAIN 5 that holds. `alerts` are the plant's active ones; `live.integration` and the instants are read.
+
+    `daylight`: where only the time with the sun up counts towards the 2 h (`Declaration.daylight_site`); None: the clock does.
+    """
     if live.integration is not Integration.ACTIVE:
         return StatusDecision(Status.GREY, _INACTIVE[live.integration], None)
     active = [alert for alert in alerts if alert.is_active]
     if live.last_seen_at is None:
         return _never_seen(live, now)
-    silence = now - live.last_seen_at
-    next_change = _next_change(live.last_seen_at, now)
-    if silence > OFFLINE_AFTER:
+    fresh, online = fresh_until(live.last_seen_at, daylight), live.last_seen_at + OFFLINE_AFTER
+    next_change = next((limit for limit in (fresh, online) if now <= limit), None)
+    if now > online:
         return StatusDecision(Status.RED, Reason.OFFLINE, next_change)
     if any(alert.severity is Severity.CRITICAL for alert in active):
         return StatusDecision(Status.RED, Reason.CRITICAL_ALERT, next_change)
-    if silence > STALE_AFTER:
+    if now > fresh:
         return StatusDecision(Status.YELLOW, Reason.STALE, next_change)
     if any(alert.type is AlertType.LOW_GENERATION for alert in active):
         return StatusDecision(Status.YELLOW, Reason.LOW_GENERATION, next_change)
@@ -59,10 +70,3 @@ def _never_seen(live: LiveState, now: datetime) -> StatusDecision:
         return StatusDecision(Status.RED, Reason.NEVER_SEEN, None)
     deadline = None if live.active_since is None else live.active_since + OFFLINE_AFTER
     return StatusDecision(Status.GREY, Reason.AWAITING_FIRST_READING, deadline)
-
-
-def _next_change(last_seen_at: datetime, now: datetime) -> datetime | None:
-    for limit in (STALE_AFTER, OFFLINE_AFTER):
-        if now <= last_seen_at + limit:
-            return last_seen_at + limit
-    return None

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from controller.domain.plant import Integration, LiveState, PlantContext, PollError, Reason, Status, StatusPolicy
-from controller.domain.status import STALE_AFTER
+from controller.domain.status import fresh_until
+from controller.domain.sun import is_sun_up
 from controller.operator.duration import InvalidDuration, format_duration
 from controller.operator.instants import rfc3339
 from controller.operator.resource import PlantResource, Refusal, RefusalReason
@@ -54,6 +55,7 @@ class ConditionReason(StrEnum):
 
     AWAITING_FIRST_POLL = "AwaitingFirstPoll"
     POLL_SUCCEEDED = "PollSucceeded"
+    VALUES_REFUSED = "ValuesRefused"
     AUTH_FAILED = "AuthFailed"
     RATE_LIMIT_EXCEEDED = "RateLimitExceeded"
     NETWORK_TIMEOUT = "NetworkTimeout"
@@ -67,6 +69,8 @@ class ConditionReason(StrEnum):
     NEVER_SEEN = "NeverSeen"
 
     POWER_ABOVE_ZERO = "PowerAboveZero"
+    NO_POWER = "NoPower"
+    NIGHT = "Night"
     POWER_UNKNOWN = "PowerUnknown"
     SUN_UNKNOWN = "SunUnknown"
     DATA_STALE = "DataStale"
@@ -110,8 +114,8 @@ def accepted_conditions(plant: PlantContext, resource: PlantResource, now: datet
     verdicts = {
         ConditionType.ACCEPTED: _accepted(plant, resource),
         ConditionType.POLLED: _polled(plant.live),
-        ConditionType.DATA_FRESH: _data_fresh(plant.live, now),
-        ConditionType.PRODUCING: _producing(plant.live, now),
+        ConditionType.DATA_FRESH: _data_fresh(plant, now),
+        ConditionType.PRODUCING: _producing(plant, now),
         ConditionType.HEALTHY: _healthy(plant.live),
         ConditionType.READY: _ready(plant),
     }
@@ -167,36 +171,49 @@ def _polled(live: LiveState) -> Verdict:
         return Verdict(_FALSE, reason, f"{sentence}; {live.consecutive_failures} in a row")
     if live.last_success_at is None:
         return Verdict(_UNKNOWN, ConditionReason.AWAITING_FIRST_POLL, "No poll has ended yet")
+    if live.refused:
+        refused = f"The newest answer was read; refused as implausible: {', '.join(live.refused)}"
+        return Verdict(_TRUE, ConditionReason.VALUES_REFUSED, refused)
     return Verdict(_TRUE, ConditionReason.POLL_SUCCEEDED, "The newest poll brought a reading")
 
 
-def _data_fresh(live: LiveState, now: datetime) -> Verdict:
+def _data_fresh(plant: PlantContext, now: datetime) -> Verdict:
+    """Whether the plant has reported within the 2 h of its status policy (DOMAIN 5)."""
+    live = plant.live
     if live.integration is not Integration.ACTIVE:
         return _NOT_POLLED[live.integration]
     if live.last_seen_at is None:
         # RED without a report is the end of the 24 h that a plant has to be seen for the first time (DOMAIN 5).
         status = _FALSE if live.reason is Reason.NEVER_SEEN else _UNKNOWN
         return Verdict(status, ConditionReason.NEVER_SEEN, "The vendor has named no report of this plant yet")
-    if _is_fresh(live, now):
-        return Verdict(_TRUE, ConditionReason.SEEN_RECENTLY, "The plant reported to its vendor within the last 2 h")
+    if _is_fresh(plant, now):
+        span = "2 h" if plant.declaration.daylight_site is None else "2 h of daylight"
+        return Verdict(_TRUE, ConditionReason.SEEN_RECENTLY, f"The plant reported to its vendor within the last {span}")
     return Verdict(_FALSE, ConditionReason.NOT_SEEN_RECENTLY, f"The plant last reported to its vendor at {rfc3339(live.last_seen_at)}")
 
 
-def _is_fresh(live: LiveState, now: datetime) -> bool:
-    return live.last_seen_at is not None and now - live.last_seen_at <= STALE_AFTER
+def _is_fresh(plant: PlantContext, now: datetime) -> bool:
+    last_seen_at = plant.live.last_seen_at
+    return last_seen_at is not None and now <= fresh_until(last_seen_at, plant.declaration.daylight_site)
 
 
-def _producing(live: LiveState, now: datetime) -> Verdict:
+def _producing(plant: PlantContext, now: datetime) -> Verdict:
+    """Power above 0. At night there is none to be had, and neither is there a fault."""
+    live, site = plant.live, plant.declaration.site
     if live.integration is not Integration.ACTIVE:
         return _NOT_POLLED[live.integration]
     if live.current_power_w is None:
         return Verdict(_UNKNOWN, ConditionReason.POWER_UNKNOWN, "The vendor has named no power")
-    if not _is_fresh(live, now):
+    if not _is_fresh(plant, now):
         return Verdict(_UNKNOWN, ConditionReason.DATA_STALE, "The power that is known is not of the last 2 h")
     if live.current_power_w > 0:
         return Verdict(_TRUE, ConditionReason.POWER_ABOVE_ZERO, "The plant produces power")
-    # Only with the sun's height is 0 W a fault and not the night; until that is judged, it is neither.
-    return Verdict(_UNKNOWN, ConditionReason.SUN_UNKNOWN, "No power, and whether the sun is up at the plant is not known")
+    if site is None:
+        return Verdict(_UNKNOWN, ConditionReason.SUN_UNKNOWN, "No power, and without spec.location it is not known whether the sun is up")
+    # By the sun at the sample: 0 W of the night is still what is known a few minutes after sunrise.
+    if is_sun_up(site, live.sampled_at or now):
+        return Verdict(_FALSE, ConditionReason.NO_POWER, "The plant produces no power, although the sun was up when it was measured")
+    return Verdict(_UNKNOWN, ConditionReason.NIGHT, "No power, and the sun was down when it was measured")
 
 
 def _healthy(live: LiveState) -> Verdict:

@@ -1,11 +1,10 @@
 """The operator role: its loops, from start to a clean end. Composed in `cli`; any number of copies may run."""
 
 import os
-import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from types import FrameType
 
 import structlog
 from kubernetes import client
@@ -22,6 +21,7 @@ from controller.probes import Progress, watch
 from controller.queueing.queue import RedisQueue
 from controller.scheduling.recovery import Recovery
 from controller.scheduling.scheduler import Scheduler
+from controller.stop_signals import StopSignals
 from controller.storage.changes import ChangeListener
 from controller.storage.store import PostgresStore
 from integrations.contract import Brand, VendorCapabilities
@@ -29,7 +29,7 @@ from integrations.contract import Brand, VendorCapabilities
 log = structlog.get_logger()
 
 STOP_WITHIN_S = 20.0
-EXIT_INTERRUPTED = 130
+LOOK_FOR_STOP_EVERY_S = 0.25
 
 
 class Operator:
@@ -62,7 +62,7 @@ class Operator:
 
     def run(self, progress: Progress, resync_s: float) -> None:
         """Until SIGTERM or SIGINT; a second signal ends the process at once."""
-        stop = _stop_on_signals()
+        signals, stop = StopSignals(), threading.Event()
         watch(progress, stop)
         # The watch is known to hear by its events, and at least once a resync.
         threads = [
@@ -70,7 +70,9 @@ class Operator:
             *start_loops(self._loops(resync_s), stop, progress, self._metrics),
         ]
         log.info("operator_started", pid=os.getpid())
-        stop.wait()
+        while not signals.came:
+            time.sleep(LOOK_FOR_STOP_EVERY_S)
+        stop.set()
         left = join_loops(threads, STOP_WITHIN_S)
         log.info("operator_stopped", unfinished=left)
 
@@ -107,16 +109,3 @@ class Operator:
         self._store.ensure_partitions(now)
         self._store.drop_partitions((now - timedelta(days=self._poll_log_days)).date())
         self._store.purge(1000)
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(EXIT_INTERRUPTED)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    return stop

@@ -4,7 +4,7 @@
 other's way, and the object's resourceVersion in every patch keeps them right if it does not.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -28,6 +28,8 @@ LEASE_S = 30.0
 TURN = timedelta(seconds=20)
 """Longest that a turn begins another request, half of it for reading: an API server that is slow must not make the loop look hung."""
 WAIT_S = 1.0
+RETRY_EVERY_S = 0.1
+RETRY_FOR = timedelta(seconds=1)
 SCAN_EVERY = timedelta(seconds=10)
 """A lost notification is made good within this: the scan reads versions of all plants."""
 
@@ -52,6 +54,7 @@ class Mirror:
         self._at = at
         self._scanned_at: datetime | None = None
         self._is_behind = True
+        self._missed: dict[UUID, datetime] = {}
 
     def turn(self) -> None:
         """Waits a moment for changes, then mirrors up to `BATCH` plants that have changed.
@@ -59,16 +62,31 @@ class Mirror:
         Raises `StoreUnavailable`, the API server's errors, and `StatusRefused` or a defect with one plant, when the others are mirrored.
         What a turn leaves undone is the next one's, which does not wait.
         """
-        hinted = self._changes.wait_for_changes(0.0 if self._is_behind else WAIT_S)
+        told = self._changes.wait_for_changes(self._patience_s)
         now = self._clock()
-        if self._is_behind or hinted is None or self._scanned_at is None or now - self._scanned_at >= SCAN_EVERY:
-            self._scanned_at, hinted = now, None
-        if hinted == set():
-            return
+        if self._is_behind or told is None or self._scanned_at is None or now - self._scanned_at >= SCAN_EVERY:
+            self._scanned_at, only = now, None
+        else:
+            only = told | self._missed.keys()
+            if not only:
+                return
         self._is_behind = True
-        ids = self._store.lease_for_mirror(BATCH, now, LEASE_S, hinted)
+        ids = self._store.lease_for_mirror(BATCH, now, LEASE_S, only)
+        self._note_missed(told or set(), ids, now)
         unfinished = bool(ids) and self._mirror(ids, now + TURN)
         self._is_behind = unfinished or len(ids) == BATCH
+
+    @property
+    def _patience_s(self) -> float:
+        if self._is_behind:
+            return 0.0
+        return RETRY_EVERY_S if self._missed else WAIT_S
+
+    def _note_missed(self, told: Collection[UUID], leased: Collection[UUID], now: datetime) -> None:
+        """A plant that was announced and not leased is in another operator's hands, or its row was locked just then: a poll is claimed
+        as soon as a Plant is declared. It is asked for again for a moment, for the scan is seconds away."""
+        missed = self._missed | dict.fromkeys(told, now + RETRY_FOR)
+        self._missed = {plant_id: until for plant_id, until in missed.items() if until > now and plant_id not in leased}
 
     def _mirror(self, ids: Sequence[UUID], until: datetime) -> bool:
         """Mirrors leased plants: first the objects, then the rows, then the patches, so that no patch can carry an older row.

@@ -32,6 +32,8 @@ POLL_REQUEST_MAX = 256
 """Characters of a poll request: the maxLength of `status.lastHandledPollRequest`, which echoes it."""
 ACK_MAX = 500
 """Alert ids one annotation may name: as many active alarms as are kept of a plant (DOMAIN 6)."""
+MANAGER_MAX = 256
+"""Characters of a field manager's name that are kept; Kubernetes allows 128."""
 MIN_POLL_INTERVAL = timedelta(minutes=1)
 MAX_POLL_INTERVAL = timedelta(hours=24)
 
@@ -115,6 +117,8 @@ class PlantResource(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str = DEFAULT_SCENARIO
     poll_requested: str | None = None
     acked: tuple[UUID, ...] = ()
+    acked_by: str | None = None
+    """Who wrote them last, as managedFields say."""
     silence_until: datetime | None = None
     ignored: tuple[IgnoredAnnotation, ...] = ()
     status: Mapping[str, Any] = {}
@@ -144,6 +148,7 @@ class PlantResource(msgspec.Struct, frozen=True, kw_only=True):
             scenario=annotations.read(MOCK_SCENARIO, _scenario) or DEFAULT_SCENARIO,
             poll_requested=annotations.read(POLL_REQUESTED_AT, _poll_request),
             acked=annotations.read(ACK, _alert_ids) or (),
+            acked_by=_manager_of(metadata.managed_fields, ACK),
             silence_until=annotations.read(SILENCE_UNTIL, _instant),
             ignored=tuple(annotations.ignored),
             status=status if isinstance(status, Mapping) else {},
@@ -183,6 +188,8 @@ class PlantResource(msgspec.Struct, frozen=True, kw_only=True):
             history_policy=spec.history_policy,
             scenario=self.scenario,
             poll_requested=self.poll_requested,
+            acked=self.acked,
+            acked_by=self.acked_by if self.acked else None,
             silence_until=self.silence_until,
         )
 
@@ -211,6 +218,7 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     creation_timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
     deletion_timestamp: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     annotations: Any = None
+    managed_fields: Any = None
 
 
 Complain = Callable[[str], None]
@@ -236,6 +244,26 @@ class _Annotations:
             complain("is no text")
             return None
         return parse(text, complain)
+
+
+def _manager_of(managed_fields: object, annotation: str) -> str | None:
+    """The field manager that owns the annotation, the newest of several. None where managedFields do not tell: it is a hint only."""
+    owners = [
+        (str(entry.get("time", "")), entry["manager"])
+        for entry in (managed_fields if isinstance(managed_fields, list) else [])
+        if isinstance(entry, Mapping) and isinstance(entry.get("manager"), str) and _owns(entry, annotation)
+    ]
+    # Instants of the API server are in UTC and of one format: their order is that of their letters.
+    return _without_control(max(owners)[1][:MANAGER_MAX]) if owners else None
+
+
+def _owns(entry: Mapping[str, Any], annotation: str) -> bool:
+    fields: object = entry
+    for key in ("fieldsV1", "f:metadata", "f:annotations", f"f:{annotation}"):
+        if not isinstance(fields, Mapping) or key not in fields:
+            return False
+        fields = fields[key]
+    return True
 
 
 def _scenario(text: str, complain: Complain) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from controller.domain.generation import expected_today_kwh
 from controller.domain.plant import Alert, AlertState, Integration, PlantContext, Snapshot, Status
 from controller.domain.schedule import local_date
 from controller.operator.conditions import accepted_conditions, refused_conditions
@@ -45,7 +46,7 @@ def status_document(plant: PlantContext, resource: PlantResource, now: datetime)
             "lastHandledPollRequest": live.handled_poll_request,
             "lastSeenTime": _instant(live.last_seen_at),
             "currentPowerW": _power(live.current_power_w),
-            "today": None if today is None else _day(today, plant.declaration.capacity_kwp),
+            "today": None if today is None else _day(today, plant, now),
             "totalEnergyKWh": _energy(live.total_energy_kwh),
             "display": _display(live.current_power_w, today),
             "openAlerts": _open_alerts(plant.alerts),
@@ -76,12 +77,14 @@ def _today(plant: PlantContext, now: datetime) -> Snapshot | None:
     return next((day for day in plant.days if day.date == today), None)
 
 
-def _day(day: Snapshot, capacity_kwp: float | None) -> dict[str, Any]:
+def _day(day: Snapshot, plant: PlantContext, now: datetime) -> dict[str, Any]:
+    capacity_kwp = plant.declaration.capacity_kwp
     return _present(
         {
             "date": day.date.isoformat(),
             "energyKWh": _energy(day.today_energy_kwh),
             "peakPowerW": _power(day.peak_power_w),
+            "expectedKWh": _energy(expected_today_kwh(plant.declaration, plant.days, now)),
             "specificYield": _energy(day.today_energy_kwh / capacity_kwp) if capacity_kwp else None,
         }
     )

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from controller.domain.errors import LeaseLost
+from controller.domain.errors import BudgetSpent, LeaseLost
 from controller.domain.outcome import Failed, Job, JobResult, Seen, SeenDays
 from controller.domain.plant import JobType, PlantContext, PollError
 from controller.domain.schedule import BACKFILL_DAYS
@@ -23,12 +23,15 @@ def plant_ref(context: PlantContext) -> PlantRef:
 
 
 def ask_vendor(job: Job, plant: PlantRef, adapter: VendorAdapter, exchange: Exchange, now: datetime) -> JobResult:
-    """The result of one job's exchanges. Raises `LeaseLost` only: an adapter that breaks its contract fails its own plant, no other."""
+    """The result of one job's exchanges. Raises `LeaseLost` and `BudgetSpent` only.
+
+    An adapter that breaks its contract fails its own plant, no other.
+    """
     try:
         if job.kind is JobType.DAILY:
             return _ask_for_days(job, plant, adapter, exchange, now)
         return _ask_for_reading(plant, adapter, exchange, now)
-    except LeaseLost:
+    except (LeaseLost, BudgetSpent):
         raise
     except AdapterError as error:
         return _told(error)
@@ -54,10 +57,14 @@ def _ask_for_reading(plant: PlantRef, adapter: VendorAdapter, exchange: Exchange
 
 
 def _ask_for_alarms(plant: PlantRef, adapter: VendorAdapter, exchange: Exchange, now: datetime) -> AlarmList | Failed:
-    """A failed alarm look-up, however it fails, leaves the poll a SUCCESS and is recorded (DOMAIN 2)."""
+    """A failed alarm look-up, however it fails, leaves the poll a SUCCESS and is recorded (DOMAIN 2).
+
+    A timeout here is not tried again: the summary has decided the result, and of a failed look-up only AUTH_FAILED and
+    RATE_LIMIT_EXCEEDED have their usual consequence. The next poll asks anew.
+    """
     try:
         return adapter.read_alarms(plant, exchange, now)
-    except LeaseLost:
+    except (LeaseLost, BudgetSpent):
         raise
     except AdapterError as error:
         return _told(error)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from controller.domain.outcome import Outcome
+from controller.domain.outcome import Job, Outcome
 from controller.domain.plant import PlantContext
 from integrations.contract import Brand, Exchange, PlantRef
 
@@ -46,3 +46,34 @@ class Lease(Protocol):
     def assert_held(self) -> None:
         """Raises `LeaseLost`."""
         ...
+
+
+class Allowance(Protocol):
+    """One job's part of its brand's budget."""
+
+    def spend(self) -> None:
+        """One request is about to be made. Raises `BudgetSpent`, or `AdapterError` where the limit can never be enough for the job."""
+        ...
+
+    def settle(self) -> None:
+        """The job's last request has ended: what was not used is free for others. Raises nothing."""
+        ...
+
+
+class RequestBudget(Protocol):
+    """A brand's limits on requests, across all workers (DOMAIN 2)."""
+
+    def reserve(self, job: Job) -> Allowance | None:
+        """What the job will need, set aside before its first request; None where the limits admit no more now."""
+        ...
+
+
+class Unlimited:
+    """The budget, and the allowance, of a brand without limits."""
+
+    def reserve(self, _: Job) -> Allowance:
+        return self
+
+    def spend(self) -> None: ...
+
+    def settle(self) -> None: ...

@@ -18,15 +18,19 @@ class ScheduleStore(Protocol):
 
     def write(self, outcomes: Sequence[Outcome]) -> set[UUID]: ...
 
-    def claim_polls(self, now: datetime, limit: int) -> list[Job]:
+    def claim_polls(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = ...) -> list[Job]:
         """Claims up to `limit` due polls, oldest first, and commits (PROTOCOL 17).
 
-        A plant whose claim slot is open is not claimed; its `next_poll_at` moves to the next slot of its phase grid all the same.
+        `at_most` bounds the claims of brands that have a limit (DOMAIN 2); they come after those of the others. A plant whose claim slot is
+        open is not claimed; its `next_poll_at` moves to the next slot of its phase grid all the same.
         """
         ...
 
-    def claim_days(self, now: datetime, limit: int) -> list[Job]:
-        """Claims up to `limit` due daily jobs and commits. `day_due_at` stays: only the job's outcome moves it (PROTOCOL 18)."""
+    def claim_days(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = ...) -> list[Job]:
+        """Claims up to `limit` due daily jobs and commits; `at_most` as for polls.
+
+        `day_due_at` stays: only the job's outcome moves it (PROTOCOL 18).
+        """
         ...
 
     def judge_due(self, now: datetime, limit: int, judge: JudgeClock) -> list[Outcome]:
@@ -55,6 +59,10 @@ class JobQueue(Protocol):
 
     def lift_barriers(self, jobs: Sequence[Job]) -> None:
         """Removes the barriers of lost jobs once they are closed."""
+        ...
+
+    def room(self) -> Mapping[Brand, int]:
+        """How many jobs may be claimed now of each brand that has a limit (DOMAIN 2); the others are absent."""
         ...
 
     def depths(self) -> Mapping[Brand, int]:

@@ -3,7 +3,7 @@
 `Scheduler.tick` is called every second by the operator, in any number of copies: they share the work by SKIP LOCKED.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -12,8 +12,9 @@ import structlog
 from controller.domain.errors import EpochMissing, QueueUnavailable
 from controller.domain.judge import judge_clock
 from controller.domain.outcome import Job, Outcome
-from controller.domain.plant import PlantContext
+from controller.domain.plant import JobType, PlantContext
 from controller.scheduling.ports import JobQueue, ScheduleStore
+from integrations.contract import Brand
 
 log = structlog.get_logger()
 
@@ -44,6 +45,7 @@ class Scheduler:
         self._at = at
         self._chunk = chunk
         self._unsent: list[Job] = []
+        self._days_first = False
 
     def tick(self, now: datetime) -> TickReport:
         """Everything that is due at `now`. Raises `StoreUnavailable`; an unreachable queue only stops the claims."""
@@ -51,12 +53,23 @@ class Scheduler:
         try:
             opened = self._queue.open_epoch()
             enqueued = self._send_again()
-            polls, sent = self._claim(lambda limit: self._store.claim_polls(now, limit))
-            days, sent_days = self._claim(lambda limit: self._store.claim_days(now, limit))
+            room = dict(self._queue.room())
+            # Where a brand's limit leaves too little for all that is due, polls and daily jobs come first by turns.
+            kinds = [JobType.POLL, JobType.DAILY]
+            if self._days_first:
+                kinds.reverse()
+            self._days_first = bool(room) and not self._days_first
+            claimed = {kind: self._claim(kind, now, room) for kind in kinds}
         except (QueueUnavailable, EpochMissing) as error:
             log.warning("queue_unusable", error=type(error).__name__, unsent=len(self._unsent))
             return TickReport(queue_reachable=False, judged=judged)
-        return TickReport(epoch_opened=opened, polls_claimed=polls, days_claimed=days, enqueued=enqueued + sent + sent_days, judged=judged)
+        return TickReport(
+            epoch_opened=opened,
+            polls_claimed=claimed[JobType.POLL][0],
+            days_claimed=claimed[JobType.DAILY][0],
+            enqueued=enqueued + sum(sent for _, sent in claimed.values()),
+            judged=judged,
+        )
 
     def _judge_clock(self, now: datetime) -> tuple[Outcome, ...]:
         judged: list[Outcome] = []
@@ -67,12 +80,19 @@ class Scheduler:
                 break
         return tuple(judged)
 
-    def _claim(self, claim: Callable[[int], Sequence[Job]]) -> tuple[int, int]:
-        """Claims chunk by chunk, each committed before it is enqueued; a process killed in between leaves the rest to recovery."""
+    def _claim(self, kind: JobType, now: datetime, room: dict[Brand, int]) -> tuple[int, int]:
+        """Claims chunk by chunk, each committed before it is enqueued; a process killed in between leaves the rest to recovery.
+
+        How many were claimed and enqueued. `room` is what the limits admit of their brands, and shrinks by what is claimed.
+        """
+        claim = self._store.claim_polls if kind is JobType.POLL else self._store.claim_days
         claimed = enqueued = 0
         for _ in range(ROUNDS_PER_TICK):
-            self._unsent = list(claim(self._chunk))
+            self._unsent = list(claim(now, self._chunk, room))
             self._at("after-claim-commit")
+            for job in self._unsent:
+                if job.brand in room:
+                    room[job.brand] -= 1
             claimed += len(self._unsent)
             full = len(self._unsent) >= self._chunk
             enqueued += self._send_again()

@@ -36,8 +36,9 @@ def refuse(target: KnownPlant | None, namesake: KnownPlant | None, declaration: 
         if not target.deleted and target.declaration == declaration:
             return Applied(ApplyResult.UNCHANGED)
         if target.resource_version == resource_version:
-            # The same object again: either it was deleted at this version, or we read it otherwise than before (a new release).
-            return Applied(ApplyResult.STALE) if target.deleted else None
+            # The same object again: either it was deleted at this version, or we read it otherwise than before (a new release). Another
+            # object of this version takes the place of the deleted one: a duplicate whose holder is gone.
+            return Applied(ApplyResult.STALE) if target.deleted and target.declaration.uid == declaration.uid else None
     if namesake is not None and namesake.resource_version >= resource_version:
         return Applied(ApplyResult.STALE)
     return None

@@ -1,7 +1,7 @@
 """`MemoryStore`: the same store without a server, for unit tests and replay. Held to `PostgresStore` by tests/contract/test_store.py."""
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -15,13 +15,13 @@ from controller.domain.outcome import Job, Outcome, PollLog
 from controller.domain.plant import Alert, AlertState, Declaration, HistoryPolicy, JobType, LiveState, PlantContext, Snapshot, Status
 from controller.domain.schedule import lock_ttl_s, next_slot
 from controller.storage.applying import KnownPlant, refuse
-from controller.storage.ports import Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
+from controller.storage.ports import NO_LIMITS, Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
 from integrations.contract import Brand
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DAYS_READ = 5
+DAYS_READ, DAYS_READ_BEFORE_CLOSE = 12, 30
 
 
 class Row(msgspec.Struct):
@@ -77,20 +77,20 @@ class MemoryStore:
         self.logs: list[tuple[UUID, PollLog]] = []
 
     @_serialised
-    def claim_polls(self, now: datetime, limit: int) -> list[Job]:
+    def claim_polls(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = NO_LIMITS) -> list[Job]:
         due = [(row.next_poll_at, row) for row in self._live() if row.next_poll_at is not None and row.next_poll_at <= now]
         oldest_first = [row for _, row in sorted(due, key=lambda entry: entry[0])]
-        free = [row for row in oldest_first if not row.is_claimed][:limit]
+        free = _shares([row for row in oldest_first if not row.is_claimed], limit, at_most)
         claimed = [row for row in oldest_first if row.is_claimed][:limit] if len(free) < limit else []
         for row in (*free, *claimed):
             row.next_poll_at = next_slot(row.plant_id, row.declaration.poll_interval_s, now)
         return [self._claim(row, JobType.POLL, now) for row in free]
 
     @_serialised
-    def claim_days(self, now: datetime, limit: int) -> list[Job]:
+    def claim_days(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = NO_LIMITS) -> list[Job]:
         due = [(row.live.day_due_at, row) for row in self._live() if row.live.day_due_at is not None and row.live.day_due_at <= now]
-        free = [entry for entry in due if not entry[1].is_claimed]
-        return [self._claim(row, JobType.DAILY, now, row.live.day_due_date) for _, row in sorted(free, key=lambda entry: entry[0])[:limit]]
+        oldest_first = [row for _, row in sorted(due, key=lambda entry: entry[0]) if not row.is_claimed]
+        return [self._claim(row, JobType.DAILY, now, row.live.day_due_date) for row in _shares(oldest_first, limit, at_most)]
 
     @_serialised
     def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
@@ -199,6 +199,8 @@ class MemoryStore:
             return False
         if row.books.resource_version >= resource_version or row.books.digest == digest:
             return False
+        if row.leased_until is not None and row.leased_until > now:
+            return False
         if not row.is_unmirrored:
             row.changed_at = now
         row.books = msgspec.structs.replace(row.books, mirrored_version=0)
@@ -286,7 +288,7 @@ class MemoryStore:
 def _context(row: Row) -> PlantContext:
     newest_first = sorted(row.days.values(), key=lambda day: day.date, reverse=True)
     if row.claim_kind is JobType.DAILY and row.is_claimed and row.claim_day is not None:
-        oldest = row.claim_day - timedelta(days=DAYS_READ - 1)
+        oldest = row.claim_day - timedelta(days=DAYS_READ_BEFORE_CLOSE)
         days = [day for day in newest_first if day.date >= oldest]
     else:
         days = newest_first[:DAYS_READ]
@@ -304,6 +306,14 @@ def _context(row: Row) -> PlantContext:
         alerts=tuple(sorted((alert for alert in row.alerts.values() if alert.is_active), key=lambda alert: (alert.opened_at, alert.id))),
         days=tuple(days),
     )
+
+
+def _shares(rows: Sequence[Row], limit: int, at_most: Mapping[Brand, int]) -> list[Row]:
+    """The rows of the free brands first, then those of each brand that is limited."""
+    chosen = [row for row in rows if row.declaration.brand not in at_most][:limit]
+    for brand, most in at_most.items():
+        chosen += [row for row in rows if row.declaration.brand is brand][: max(0, min(most, limit - len(chosen)))]
+    return chosen
 
 
 def _job(row: Row) -> Job:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from controller.domain.judge import JudgeDeclared
 from controller.domain.outcome import Outcome
 from controller.domain.plant import Declaration, PlantContext, Status
 from integrations.contract import Brand
+
+NO_LIMITS: Mapping[Brand, int] = MappingProxyType({})
 
 
 class ApplyResult(StrEnum):

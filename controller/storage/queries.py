@@ -14,7 +14,7 @@ FROM (
                 SELECT
                     p.namespace, p.name, p.uid, p.generation, p.brand, p.vendor_plant_id, p.display_name, p.owner_customer_id, p.timezone,
                     p.latitude, p.longitude, p.capacity_kwp, p.poll_interval_s, p.suspend, p.status_policy, p.history_policy, p.scenario,
-                    p.poll_requested, p.silence_until
+                    p.poll_requested, p.silence_until, p.acked, p.acked_by
             ) AS declaration
         ) AS declaration,
         (
@@ -22,7 +22,8 @@ FROM (
             FROM (
                 SELECT
                     p.integration, p.active_since, p.status, p.reason, p.status_since, p.explain, p.last_seen_at, p.sampled_at,
-                    p.current_power_w, p.grid_injection_power_w, p.total_energy_kwh, p.counter_low_since, p.last_poll_at,
+                    p.current_power_w, p.grid_injection_power_w, p.total_energy_kwh, p.counter_low_since, p.refused, p.alarms_dropped,
+                    p.generation_judged_on, p.last_poll_at,
                     p.last_success_at, p.last_error, p.consecutive_failures, p.polled_generation, p.handled_poll_request, p.clock_due_at,
                     p.day_due_date, p.day_due_at
             ) AS live
@@ -54,11 +55,11 @@ FROM (
                 FROM (
                     SELECT
                         s.date, s.timezone, s.today_energy_kwh, s.peak_power_w, s.current_power_w, s.total_energy_kwh,
-                        s.grid_injection_power_w, s.last_seen_at, s.source_sampled_at, s.backfilled
+                        s.grid_injection_power_w, s.last_seen_at, s.source_sampled_at, s.backfilled, s.sampled_energy_kwh, s.energy_moved
                     FROM metric_snapshots s
                     WHERE s.plant_id = p.plant_id AND s.date >= coalesce(
-                        -- The days that a late daily job may change, however far back it is.
-                        CASE WHEN p.claim_kind = 'DAILY' AND p.done_attempt < p.attempt THEN p.claim_day - 4 END,
+                        -- The days that a late daily job may change, however far back it is, and those that it compares them with.
+                        CASE WHEN p.claim_kind = 'DAILY' AND p.done_attempt < p.attempt THEN p.claim_day - %(days_before)s::integer END,
                         '-infinity'
                     )
                     ORDER BY s.date DESC
@@ -80,7 +81,8 @@ WITH input AS MATERIALIZED (
         changed_at timestamptz,
         integration varchar, active_since timestamptz, status varchar, reason varchar, status_since timestamptz, explain text[],
         last_seen_at timestamptz, sampled_at timestamptz, current_power_w float8, grid_injection_power_w float8, total_energy_kwh float8,
-        counter_low_since timestamptz, last_poll_at timestamptz, last_success_at timestamptz, last_error varchar,
+        counter_low_since timestamptz, refused text[], alarms_dropped integer, generation_judged_on date,
+        last_poll_at timestamptz, last_success_at timestamptz, last_error varchar,
         consecutive_failures integer, polled_generation bigint, handled_poll_request varchar, clock_due_at timestamptz,
         day_due_date date, day_due_at timestamptz
     )
@@ -113,6 +115,9 @@ stored AS (
         grid_injection_power_w = i.grid_injection_power_w,
         total_energy_kwh = i.total_energy_kwh,
         counter_low_since = i.counter_low_since,
+        refused = i.refused,
+        alarms_dropped = i.alarms_dropped,
+        generation_judged_on = i.generation_judged_on,
         last_poll_at = i.last_poll_at,
         last_success_at = i.last_success_at,
         last_error = i.last_error,
@@ -129,14 +134,15 @@ stored AS (
 days AS (
     INSERT INTO metric_snapshots AS old (
         plant_id, date, timezone, today_energy_kwh, peak_power_w, current_power_w, total_energy_kwh, grid_injection_power_w, last_seen_at,
-        source_sampled_at, backfilled
+        source_sampled_at, backfilled, sampled_energy_kwh, energy_moved
     )
     SELECT
         i.plant_id, i.date, i.timezone, i.today_energy_kwh, i.peak_power_w, i.current_power_w, i.total_energy_kwh,
-        i.grid_injection_power_w, i.last_seen_at, i.source_sampled_at, i.backfilled
+        i.grid_injection_power_w, i.last_seen_at, i.source_sampled_at, i.backfilled, i.sampled_energy_kwh, i.energy_moved
     FROM json_to_recordset(%(days)s::json) AS i (
         plant_id uuid, date date, timezone varchar, today_energy_kwh float8, peak_power_w float8, current_power_w float8,
-        total_energy_kwh float8, grid_injection_power_w float8, last_seen_at timestamptz, source_sampled_at timestamptz, backfilled boolean
+        total_energy_kwh float8, grid_injection_power_w float8, last_seen_at timestamptz, source_sampled_at timestamptz, backfilled boolean,
+        sampled_energy_kwh float8, energy_moved boolean
     )
     JOIN stored USING (plant_id)
     ON CONFLICT (plant_id, date) DO UPDATE SET
@@ -148,7 +154,9 @@ days AS (
         grid_injection_power_w = excluded.grid_injection_power_w,
         last_seen_at = excluded.last_seen_at,
         source_sampled_at = excluded.source_sampled_at,
-        backfilled = excluded.backfilled
+        backfilled = excluded.backfilled,
+        sampled_energy_kwh = excluded.sampled_energy_kwh,
+        energy_moved = excluded.energy_moved
 ),
 judged AS (
     INSERT INTO alerts AS old (
@@ -199,7 +207,7 @@ LOCK_DUE_POLLS = """
 WITH due AS MATERIALIZED (
     SELECT plant_id, brand, poll_interval_s
     FROM plants
-    WHERE next_poll_at <= %(now)s AND deleted_at IS NULL AND done_attempt = attempt
+    WHERE next_poll_at <= %(now)s AND deleted_at IS NULL AND done_attempt = attempt AND brand = ANY(%(brands)s)
     ORDER BY next_poll_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -220,7 +228,7 @@ LOCK_DUE_DAYS = """
 WITH due AS MATERIALIZED (
     SELECT plant_id, brand, poll_interval_s, day_due_date
     FROM plants
-    WHERE day_due_at <= %(now)s AND deleted_at IS NULL AND done_attempt = attempt
+    WHERE day_due_at <= %(now)s AND deleted_at IS NULL AND done_attempt = attempt AND brand = ANY(%(brands)s)
     ORDER BY day_due_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -308,16 +316,17 @@ INSERT_DECLARED = """
 INSERT INTO plants (
     plant_id, namespace, name, uid, generation, brand, vendor_plant_id, display_name, owner_customer_id, timezone, latitude, longitude,
     capacity_kwp, poll_interval_s, suspend, status_policy, history_policy, scenario, poll_requested, silence_until,
-    resource_version, created_at, changed_at
+    acked, acked_by, resource_version, created_at, changed_at
 )
 SELECT
     %(plant_id)s::uuid, i.namespace, i.name, i.uid, i.generation, i.brand, i.vendor_plant_id, i.display_name, i.owner_customer_id,
     i.timezone, i.latitude, i.longitude, i.capacity_kwp, i.poll_interval_s, i.suspend, i.status_policy, i.history_policy, i.scenario,
-    i.poll_requested, i.silence_until, %(resource_version)s, %(now)s, %(now)s
+    i.poll_requested, i.silence_until, i.acked, i.acked_by, %(resource_version)s, %(now)s, %(now)s
 FROM json_to_record(%(declaration)s::json) AS i (
     namespace varchar, name varchar, uid varchar, generation bigint, brand varchar, vendor_plant_id varchar, display_name varchar,
     owner_customer_id varchar, timezone varchar, latitude float8, longitude float8, capacity_kwp float8, poll_interval_s integer,
-    suspend boolean, status_policy varchar, history_policy varchar, scenario varchar, poll_requested varchar, silence_until timestamptz
+    suspend boolean, status_policy varchar, history_policy varchar, scenario varchar, poll_requested varchar, silence_until timestamptz,
+    acked uuid[], acked_by varchar
 )
 ON CONFLICT DO NOTHING
 """
@@ -344,6 +353,8 @@ SET
     scenario = i.scenario,
     poll_requested = i.poll_requested,
     silence_until = i.silence_until,
+    acked = i.acked,
+    acked_by = i.acked_by,
     resource_version = %(resource_version)s,
     deleted_at = NULL,
     -- Another object: nothing has been told to it yet (PROTOCOL 26).
@@ -355,7 +366,8 @@ SET
 FROM json_to_record(%(declaration)s::json) AS i (
     namespace varchar, name varchar, uid varchar, generation bigint, brand varchar, vendor_plant_id varchar, display_name varchar,
     owner_customer_id varchar, timezone varchar, latitude float8, longitude float8, capacity_kwp float8, poll_interval_s integer,
-    suspend boolean, status_policy varchar, history_policy varchar, scenario varchar, poll_requested varchar, silence_until timestamptz
+    suspend boolean, status_policy varchar, history_policy varchar, scenario varchar, poll_requested varchar, silence_until timestamptz,
+    acked uuid[], acked_by varchar
 )
 WHERE p.plant_id = %(plant_id)s
 """
@@ -466,12 +478,14 @@ MIRROR_BOOKS = """
 SELECT plant_id, mirrored_version, mirrored_resource_version, mirrored_digest FROM plants WHERE plant_id = ANY(%(plant_ids)s)
 """
 
+# Not while a lease runs: what differs then is most likely the echo of a patch that is about to be acknowledged.
 RESET_MIRROR = """
 WITH reset AS (
     UPDATE plants
     SET mirrored_version = 0, changed_at = CASE WHEN version > mirrored_version THEN changed_at ELSE %(now)s END
     WHERE plant_id = %(plant_id)s AND deleted_at IS NULL AND mirrored_version > 0
         AND mirrored_resource_version < %(resource_version)s AND mirrored_digest IS DISTINCT FROM %(digest)s::varchar
+        AND (mirror_leased_until IS NULL OR mirror_leased_until <= %(now)s)
     RETURNING plant_id
 )
 SELECT pg_notify('plant_changed', plant_id::text) FROM reset

@@ -1,6 +1,6 @@
 """`PostgresStore`: plants as rows, in set-based statements. The promises are PROTOCOL's, rule by rule; the SQL is in `queries`."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -19,15 +19,18 @@ from controller.domain.schedule import lock_ttl_s, next_slot
 from controller.storage import partitions, queries
 from controller.storage.applying import KnownPlant, refuse
 from controller.storage.database import Database
-from controller.storage.ports import Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
+from controller.storage.ports import NO_LIMITS, Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
 from integrations.contract import Brand
 
 log = structlog.get_logger()
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 
-DAYS_READ = 5
-"""Judging looks at D-3 to D-0, at the day before a day it changes, and no further (DOMAIN 4)."""
+DAYS_READ = 12
+"""A poll is judged by today and the 7 days before that have a row, and may change D-3, beside D-4 (DOMAIN 4, 6); rows of days ahead, which
+a changed timezone leaves, shall push none of them out."""
+DAYS_READ_BEFORE_CLOSE = 30
+"""A daily job compares its day with days of the last 30 (DOMAIN 6), wherever their rows are."""
 PUT_OFF_FOR = timedelta(minutes=1)
 """How long a plant waits whose judgement by the clock was rejected: a defect of ours, for which no other plant shall wait."""
 APPLY_ROUNDS = 5
@@ -46,13 +49,13 @@ class PostgresStore:
 
     # The poll's way: claim, read, write.
 
-    def claim_polls(self, now: datetime, limit: int) -> list[Job]:
+    def claim_polls(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = NO_LIMITS) -> list[Job]:
         self._ensure_partition(now)
-        return self._in_transaction(lambda connection: _claim_polls(connection, now, limit))
+        return self._in_transaction(lambda connection: _claim_polls(connection, now, limit, at_most))
 
-    def claim_days(self, now: datetime, limit: int) -> list[Job]:
+    def claim_days(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = NO_LIMITS) -> list[Job]:
         self._ensure_partition(now)
-        return self._in_transaction(lambda connection: _claim_days(connection, now, limit))
+        return self._in_transaction(lambda connection: _claim_days(connection, now, limit, at_most))
 
     def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
         ids = list(plant_ids)
@@ -206,10 +209,22 @@ class PostgresStore:
         return self._database.run(transaction)
 
 
-def _claim_polls(connection: Connection, now: datetime, limit: int) -> list[Job]:
+def _lock_due(connection: Connection, statement: str, now: datetime, limit: int, at_most: Mapping[Brand, int]) -> list[Any]:
+    """Rows due, the free brands' first; then those of each brand that is limited."""
+    shares = [([brand.value for brand in Brand if brand not in at_most], limit)]
+    shares += [([brand.value], most) for brand, most in at_most.items() if most > 0]
+    rows: list[Any] = []
+    for brands, most in shares:
+        left = min(most, limit - len(rows))
+        if brands and left > 0:
+            rows += connection.execute(statement, {"now": now, "limit": left, "brands": brands}).fetchall()
+    return rows
+
+
+def _claim_polls(connection: Connection, now: datetime, limit: int, at_most: Mapping[Brand, int]) -> list[Job]:
     jobs: list[Job] = []
     slots: list[datetime] = []
-    for plant_id, brand, interval_s, attempt in connection.execute(queries.LOCK_DUE_POLLS, {"now": now, "limit": limit}):
+    for plant_id, brand, interval_s, attempt in _lock_due(connection, queries.LOCK_DUE_POLLS, now, limit, at_most):
         jobs.append(Job(plant_id, attempt, JobType.POLL, Brand(brand), lock_ttl_s(interval_s)))
         slots.append(next_slot(plant_id, interval_s, now))
     if jobs:
@@ -227,8 +242,8 @@ def _move_claimed(connection: Connection, now: datetime, limit: int) -> None:
         connection.execute(queries.MOVE_NEXT_POLL, {"plant_ids": [plant_id for plant_id, _ in rows], "next_poll_at": slots})
 
 
-def _claim_days(connection: Connection, now: datetime, limit: int) -> list[Job]:
-    rows = connection.execute(queries.LOCK_DUE_DAYS, {"now": now, "limit": limit}).fetchall()
+def _claim_days(connection: Connection, now: datetime, limit: int, at_most: Mapping[Brand, int]) -> list[Job]:
+    rows = _lock_due(connection, queries.LOCK_DUE_DAYS, now, limit, at_most)
     jobs = [
         Job(plant_id, attempt, JobType.DAILY, Brand(brand), lock_ttl_s(interval_s), day)
         for plant_id, brand, interval_s, attempt, day in rows
@@ -248,7 +263,7 @@ def _claim(jobs: Sequence[Job], now: datetime) -> dict[str, Any]:
 
 
 def _read(connection: Connection, plant_ids: list[UUID]) -> dict[UUID, PlantContext]:
-    rows = connection.execute(queries.READ, {"plant_ids": plant_ids, "days": DAYS_READ})
+    rows = connection.execute(queries.READ, {"plant_ids": plant_ids, "days": DAYS_READ, "days_before": DAYS_READ_BEFORE_CLOSE})
     contexts = (_CONTEXT.decode(row[0]) for row in rows)
     return {context.plant_id: context for context in contexts}
 

@@ -94,6 +94,12 @@ plants = sa.Table(
         _INSTANT,
         comment="Never after clock_due_at; that moves with every reading and may not be indexed, this one rides along with the claim.",
     ),
+    # Declared and found as above, added by 0002.
+    sa.Column("acked", pg.ARRAY(sa.Uuid()), nullable=False, server_default=sa.text("'{}'::uuid[]")),
+    sa.Column("acked_by", sa.String(256)),
+    sa.Column("refused", pg.ARRAY(sa.Text()), nullable=False, server_default=sa.text("'{}'::text[]")),
+    sa.Column("alarms_dropped", sa.Integer(), nullable=False, server_default=_ZERO),
+    sa.Column("generation_judged_on", sa.Date()),
     sa.CheckConstraint(_in_range("current_power_w", "grid_injection_power_w", "total_energy_kwh"), name="plants_numbers"),
     sa.CheckConstraint("capacity_kwp > 0 AND capacity_kwp < 1e9", name="plants_capacity"),
     sa.CheckConstraint("latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180", name="plants_location"),
@@ -121,6 +127,8 @@ metric_snapshots = sa.Table(
     sa.Column("source_sampled_at", _INSTANT),
     sa.Column("raw_source", sa.String(16), nullable=False, server_default="MOCK"),
     sa.Column("backfilled", sa.Boolean(), nullable=False),
+    sa.Column("sampled_energy_kwh", _NUMBER),
+    sa.Column("energy_moved", sa.Boolean(), nullable=False, server_default=sa.false()),
     sa.CheckConstraint(
         _in_range("today_energy_kwh", "peak_power_w", "current_power_w", "total_energy_kwh", "grid_injection_power_w"),
         name="metric_snapshots_numbers",

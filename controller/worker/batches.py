@@ -22,8 +22,15 @@ log = structlog.get_logger()
 
 BATCH = 250
 """Jobs a TAKE. 100 was as fast when measured, 25 slower; more would only widen what one killed worker loses."""
+LIMITED_BATCH = 10
+"""Jobs a TAKE where the brand has a limit: what waits is shared among the workers, and hardly any of it must go back."""
 BEGIN_WITHIN_S = 10.0
 """Jobs that have not begun by then go back, so that a slow vendor does not keep others' jobs in one worker (PROTOCOL 14). Seconds."""
+RETRY_WITHIN_S = 35.0
+"""Timeouts are retried until then (DOMAIN 2): an exchange of 10 s that begins last still ends before the deadline of 50 s, and the write
+with it. A job that got fewer retries closes with the timeout that it had. Seconds from TAKE."""
+NO_BUDGET_PAUSE_S = 1.0
+"""After a batch that the brand's limits cut short: what it gave back is in front of the queue again. Seconds."""
 LET_GO_ATTEMPTS = 3
 BACK_OFF_S = (0.1, 0.3, 1.0, 3.0, 5.0)
 """Pauses after failures in a row; the last one repeats. Seconds."""
@@ -60,10 +67,12 @@ class Batches:
         self._wait_s = wait_s
         self._clock = clock
         self._failures = 0
+        self._rest_s = 0.0
 
     def turn(self, stop: Event) -> None:
         """One turn; raises nothing. After a failure it ends with a pause, which `stop` cuts short."""
         started = self._clock()
+        self._rest_s = 0.0
         try:
             incarnation = self._heartbeat.incarnation()
             result = self._take_and_run(incarnation, stop) if self._queue.wait_for_work(self._wait_s) else OK
@@ -73,6 +82,8 @@ class Batches:
         self._observer.turned(WORKER_LOOP, result, self._clock() - started)
         if result == OK:
             self._failures = 0
+            if self._rest_s:
+                stop.wait(self._rest_s)
             return
         stop.wait(BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)])
         self._failures += 1
@@ -91,6 +102,9 @@ class Batches:
         self._tell(report)
         if not let_go:
             return "LetGoFailed"
+        if report.without_budget:
+            self._rest_s = NO_BUDGET_PAUSE_S
+            return "StoreUnavailable" if report.abandoned else OK
         return "StoreUnavailable" if report.abandoned or (report.not_begun and not report.closed and not stop.is_set()) else OK
 
     def _take(self, incarnation: Incarnation) -> Catch:
@@ -114,13 +128,18 @@ class Batches:
 
     def _run(self, incarnation: Incarnation, catch: Catch, stop: Event) -> BatchReport | None:
         """The report; None where the use case broke: then nothing is known of the jobs, and recovery has to find them."""
-        begin_until = self._clock() + self._begin_within_s
+        taken_at = self._clock()
 
-        def may_begin() -> bool:
-            return not stop.is_set() and self._clock() < begin_until and incarnation.lease_left_s > 0
+        def is_within(seconds: float) -> bool:
+            return not stop.is_set() and self._clock() < taken_at + seconds and incarnation.lease_left_s > 0
 
         try:
-            return self._polls.run([Taken(job, job in catch.locked) for job in catch.jobs], incarnation, may_begin)
+            return self._polls.run(
+                [Taken(job, job in catch.locked) for job in catch.jobs],
+                incarnation,
+                lambda: is_within(self._begin_within_s),
+                lambda: is_within(RETRY_WITHIN_S),
+            )
         except Exception:
             log.exception("batch_failed", jobs=len(catch.jobs))
             incarnation.retire("batch-failed")
@@ -151,6 +170,10 @@ class Batches:
             self._observer.dropped("closed", len(report.dropped))
         if report.not_begun:
             self._observer.given_back(len(report.not_begun))
+        if report.without_budget:
+            self._observer.without_budget(report.without_budget)
+        if report.retries:
+            self._observer.retried(report.retries)
         if report.abandoned:
             log.warning("jobs_abandoned", jobs=len(report.abandoned))
             self._observer.abandoned(len(report.abandoned))

@@ -1,10 +1,8 @@
 """The worker role: one process, one brand, one consumer. Composed and called by `cli` (`solarinvest worker --brand solis`)."""
 
 import os
-import signal
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import structlog
@@ -18,6 +16,7 @@ from controller.queueing.lease import BEAT_S, Heartbeat
 from controller.queueing.queue import LEASE_S
 from controller.queueing.server import Secret, connect
 from controller.queueing.worker_queue import WorkerQueue
+from controller.stop_signals import StopSignals
 from controller.worker.batches import BATCH, BEGIN_WITHIN_S, Batches
 from controller.worker.consumer import batch_consumer
 from controller.worker.observing import Observed
@@ -72,7 +71,7 @@ def run(
     )
     batches = Batches(queue, heartbeat, polls, tasks, watchdog, observer, at, batch=batch, begin_within_s=begin_within_s)
     consumer = batch_consumer(tasks.huey, batches.turn, stop_within_s)
-    signals = _StopSignals()
+    signals = StopSignals()
     heartbeat.start()
     # Not `consumer.start()`: that would put handlers of Huey's own in the place of ours, and they drop running jobs.
     for _, thread in consumer.worker_threads:
@@ -90,21 +89,7 @@ def run(
     return EXIT_HUNG if died else EXIT_OK
 
 
-class _StopSignals:
-    """Hears SIGTERM and the like. A plain attribute, because a handler that set an Event could deadlock with a wait for it."""
-
-    def __init__(self) -> None:
-        self.came = False
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(signum, self._handle)
-
-    def _handle(self, signum: int, _: FrameType | None) -> None:
-        if self.came:
-            os._exit(128 + signum)
-        self.came = True
-
-
-def _watch(signals: _StopSignals, consumer: Any, watchdog: Watchdog) -> bool:
+def _watch(signals: StopSignals, consumer: Any, watchdog: Watchdog) -> bool:
     """Waits for the stop; True if it returned because the worker's thread has died. Ends the process when a job hangs."""
     while not signals.came:
         time.sleep(_WATCH_EVERY_S)

@@ -33,6 +33,12 @@ class Observed:
     def given_back(self, jobs: int) -> None:
         self._metrics.record_given_back(self._brand, jobs)
 
+    def without_budget(self, jobs: int) -> None:
+        self._metrics.record_budget_refusals(self._brand, jobs)
+
+    def retried(self, attempts: int) -> None:
+        self._metrics.record_retries(self._brand, attempts)
+
     def abandoned(self, jobs: int) -> None:
         self._metrics.record_abandoned(self._brand, jobs)
 

@@ -31,6 +31,14 @@ class WorkerObserver(Protocol):
         """Jobs that were not begun, back in the queue."""
         ...
 
+    def without_budget(self, jobs: int) -> None:
+        """Of the jobs given back: those that the brand's limits did not admit."""
+        ...
+
+    def retried(self, attempts: int) -> None:
+        """Attempts made again because the vendor had not answered."""
+        ...
+
     def abandoned(self, jobs: int) -> None:
         """Jobs that were begun and not closed; recovery will find them."""
         ...
@@ -43,4 +51,4 @@ class WorkerObserver(Protocol):
 class RunsBatches(Protocol):
     """`polling.poll_plants.PollPlants`."""
 
-    def run(self, taken: Sequence[Taken], lease: Lease, may_begin: Callable[[], bool]) -> BatchReport: ...
+    def run(self, taken: Sequence[Taken], lease: Lease, may_begin: Callable[[], bool], may_retry: Callable[[], bool]) -> BatchReport: ...

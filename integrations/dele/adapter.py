@@ -34,7 +34,9 @@ class DeleAdapter:
         )
 
     def read_alarms(self, plant: PlantRef, exchange: Exchange, now: datetime) -> AlarmList:
-        return read_pages(lambda page: normalise.alert_list(client.alert_list(exchange, plant, now, page)), client.ALERT_PAGE_SIZE)
+        return read_pages(
+            lambda page: normalise.alert_list(client.alert_list(exchange, plant, now, page), plant.vendor_plant_id), client.ALERT_PAGE_SIZE
+        )
 
     def read_daily_energy(self, plant: PlantRef, exchange: Exchange, first: date, last: date, now: datetime) -> Mapping[date, float]:
         days = normalise.station_history(client.station_history(exchange, plant, first, last))

@@ -4,7 +4,7 @@ Answers are flat: the data stands beside `code` and `success`. Most name no plan
 Each function raises AdapterError.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -20,17 +20,18 @@ from integrations.payload import (
     calendar_date,
     code,
     complete_total,
-    decode,
     epoch_s,
+    iso_date,
     message,
     missing,
     number,
+    of_account,
+    of_plant,
     open_answer,
     other_plant,
-    refuse_http_errors,
-    same_id,
     scaled,
     text,
+    truth,
     unnamed,
     whole,
 )
@@ -47,6 +48,9 @@ ERRORS = {
 }
 """Every other code is VENDOR_ERROR."""
 
+SUCCESS = (None, "1000000")
+"""SOLARMAN sends null."""
+
 EXPIRED = "UndeclaredThrowable"
 """An expired token is an HTTP 500 with this exception and no code."""
 
@@ -55,8 +59,9 @@ SAFETY = (2, 3)
 """`impact`: safety, or safety and production."""
 ONGOING = 1
 
-LIFETIME = "TotalActiveProduction"
-TODAY = "DailyActiveProduction"
+LIFETIME = ("TotalActiveProduction", "Et_ge0")
+TODAY = ("DailyActiveProduction", "Etdy_ge1")
+"""Keys of device points: Deye's, SOLARMAN's."""
 
 
 class StationLatest(NamedTuple):
@@ -92,10 +97,22 @@ class LatestAnswer(Envelope, rename="camel"):
     generation_total: Loose = None
 
 
+class StationRow(LatestAnswer, rename="camel"):
+    """A plant of a list: the same fields as alone, as far as it has them."""
+
+    id: Loose = None
+    station_id: Loose = None
+
+
+class StationsAnswer(Envelope, rename="camel"):
+    station_list: list[StationRow] | None = None
+
+
 class DayItem(msgspec.Struct, rename="camel"):
     year: Loose = None
     month: Loose = None
     day: Loose = None
+    date_time: Loose = None
     generation_value: Loose = None
 
 
@@ -121,6 +138,7 @@ class DevicePoint(msgspec.Struct):
 
 class DeviceData(msgspec.Struct, rename="camel"):
     device_sn: Loose = None
+    device_type: Loose = None
     data_list: list[DevicePoint] | None = None
 
 
@@ -128,20 +146,40 @@ class DeviceLatestAnswer(Envelope, rename="camel"):
     device_data_list: list[DeviceData] | None = None
 
 
-class AlertItem(msgspec.Struct, rename="camel"):
-    alert_code: Loose = None
-    protocol_name: Loose = None
+class CurrentDataAnswer(Envelope, rename="camel"):
+    """SOLARMAN's: one device, as flat as the envelope."""
+
+    device_data_list: list[DeviceData] | None = None
     device_sn: Loose = None
+    device_type: Loose = None
+    data_list: list[DevicePoint] | None = None
+
+
+class AlertItem(msgspec.Struct, rename="camel"):
+    """Deye's names, then SOLARMAN's of the same things."""
+
+    station_id: Loose = None
+    device_sn: Loose = None
+    alert_code: Loose = None
+    code: Loose = None
+    protocol_name: Loose = None
+    addr: Loose = None
     alert_name: Loose = None
+    show_name: Loose = None
     level: Loose = None
     impact: Loose = None
+    influence: Loose = None
     alert_start_time: Loose = None
+    alert_time: Loose = None
+    """SOLARMAN's first version: when the alert was last seen. It knows no status and no end."""
     status: Loose = None
 
 
 class AlertsAnswer(Envelope, rename="camel"):
     total: Loose = None
     station_alert_items: list[AlertItem] | msgspec.UnsetType | None = msgspec.UNSET
+    alert_list: list[AlertItem] | msgspec.UnsetType | None = msgspec.UNSET
+    """The same list where a device is asked for its alerts."""
 
 
 _BARE = msgspec.json.Decoder(Envelope)
@@ -150,25 +188,30 @@ _HISTORY = msgspec.json.Decoder(HistoryAnswer)
 _DEVICES = msgspec.json.Decoder(DevicesAnswer)
 _DEVICE_LATEST = msgspec.json.Decoder(DeviceLatestAnswer)
 _ALERTS = msgspec.json.Decoder(AlertsAnswer)
+_STATIONS = msgspec.json.Decoder(StationsAnswer)
+_CURRENT_DATA = msgspec.json.Decoder(CurrentDataAnswer)
 
 
 def station_latest(response: VendorResponse) -> StationLatest:
     """`/station/latest`: powers in W. Export is |gridPower|; without it, what the balance leaves (the sign of `wirePower` is disputed)."""
-    answer = _open(response, _LATEST)
-    generation = number(answer.generation_power)
-    return StationLatest(
-        last_seen_at=epoch_s(answer.last_update_time),
-        current_power_w=generation,
-        grid_injection_power_w=_export(answer, generation),
-        total_energy_kwh=number(answer.generation_total),
-    )
+    return _latest(_open(response, _LATEST))
+
+
+def station_list(response: VendorResponse, plant_id: str | None) -> StationLatest:
+    """`/station/list`: one plant of the account's."""
+    answer = _open(response, _STATIONS)
+    if _code(answer) == NO_UPLOADS:
+        return StationLatest()
+    if answer.station_list is None:
+        raise missing(VENDOR, "list of plants")
+    return _latest(of_account(answer.station_list, _plant_of_row, plant_id, VENDOR)[0])
 
 
 def station_history(response: VendorResponse) -> dict[date, float]:
     """`/station/history` by day: kWh by local day."""
     days = {}
     for item in _open(response, _HISTORY).station_data_items or ():
-        day, energy = calendar_date(item.year, item.month, item.day), number(item.generation_value)
+        day, energy = calendar_date(item.year, item.month, item.day) or iso_date(item.date_time), number(item.generation_value)
         if day is not None and energy is not None:
             days[day] = energy
     return days
@@ -177,10 +220,8 @@ def station_history(response: VendorResponse) -> dict[date, float]:
 def station_device(response: VendorResponse, plant_id: str | None) -> list[str]:
     """`/station/device`: serial numbers of the plant's inverters."""
     rows = _open(response, _DEVICES).device_list_items or []
-    ours = [row for row in rows if same_id(row.station_id, plant_id)]
-    if rows and not ours:
-        raise other_plant(VENDOR)
-    serials = (code(row.device_sn) for row in ours if "INVERTER" in (text(row.device_type, 64) or "").upper())
+    ours = of_plant(rows, lambda row: row.station_id, plant_id, VENDOR)
+    serials = (code(row.device_sn) for row in ours if _is_inverter(row.device_type))
     return [serial for serial in serials if serial is not None]
 
 
@@ -190,48 +231,46 @@ def device_latest(response: VendorResponse, serials: Collection[str]) -> DeviceE
     points = {code(row.device_sn): row.data_list or [] for row in rows}
     if not points.keys() <= set(serials):
         raise other_plant(VENDOR)
-    return DeviceEnergies(
-        today_energy_kwh=complete_total(_point(points.get(serial, []), TODAY) for serial in serials),
-        total_energy_kwh=complete_total(_point(points.get(serial, []), LIFETIME) for serial in serials),
-    )
+    return _energies(points.get(serial, []) for serial in serials)
 
 
-def alert_list(response: VendorResponse) -> AlarmPage:
-    """`/station/alertList`, one page. The list is null when there is nothing in it."""
+def current_data(response: VendorResponse) -> DeviceEnergies:
+    """`/device/latest` or SOLARMAN's `/device/v1.0/currentData`, whichever devices it is about: of its inverters, all together."""
+    answer = _open(response, _CURRENT_DATA)
+    rows = answer.device_data_list
+    if rows is None:
+        rows = [DeviceData(answer.device_sn, answer.device_type, answer.data_list)] if answer.data_list is not None else []
+    return _energies(row.data_list or [] for row in rows if row.device_type is None or _is_inverter(row.device_type))
+
+
+def alert_list(response: VendorResponse, plant_id: str | None = None) -> AlarmPage:
+    """`/station/alertList` and SOLARMAN's `/station/v1.0/alert` and `alertV2`, one page. The list is null when there is nothing in it."""
     answer = _open(response, _ALERTS)
     counted = whole(answer.total)
     if _code(answer) == NO_UPLOADS:
         return AlarmPage(alarms=(), rows=0, total=1)  # a list we have not seen: incomplete
-    if answer.station_alert_items is msgspec.UNSET and counted != 0:
+    found = answer.alert_list if answer.station_alert_items is msgspec.UNSET else answer.station_alert_items
+    if found is msgspec.UNSET and counted != 0:
         raise missing(VENDOR, "list of alerts")
-    rows = answer.station_alert_items or []
-    return AlarmPage(alarms=tuple(_alarm(row) for row in rows), rows=len(rows), total=counted)
+    rows = found or []
+    ours = of_plant(rows, lambda row: row.station_id, plant_id, VENDOR)
+    return AlarmPage(alarms=tuple(_alarm(row) for row in ours), rows=len(rows), total=counted)
 
 
 def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer]) -> Answer:
-    if response.status >= 400:
-        _judge_error_body(response)
-    refuse_http_errors(response.status, VENDOR)
-    return open_answer(response.body, decoder, _BARE, _judge)
-
-
-def _judge_error_body(response: VendorResponse) -> None:
-    """Raises what the body of an HTTP error says, where it says anything."""
-    try:
-        answer = decode(_BARE, response.body)
-    except AdapterError:
-        return
-    if EXPIRED in (text(answer.exception, 500) or ""):
-        raise AdapterError(AdapterErrorType.AUTH_FAILED, f"{VENDOR} answered HTTP {response.status}: the token has expired")
-    if _code(answer) in ERRORS:
-        _judge(answer)
+    return open_answer(response, VENDOR, decoder, _BARE, _judge)
 
 
 def _judge(answer: Envelope) -> None:
-    if answer.success is True or _code(answer) == NO_UPLOADS:
-        return
     vendor_code = _code(answer)
-    if vendor_code is None and answer.success is None:
+    if vendor_code == NO_UPLOADS:
+        return
+    succeeded = truth(answer.success)
+    if vendor_code in SUCCESS and (succeeded or (succeeded is None and vendor_code is not None)):
+        return
+    if EXPIRED in (text(answer.exception, 500) or ""):
+        raise AdapterError(AdapterErrorType.AUTH_FAILED, f"{VENDOR} answered that the token has expired")
+    if vendor_code is None and succeeded is None:
         raise missing(VENDOR, "success flag")
     raise AdapterError(ERRORS.get(vendor_code or "", AdapterErrorType.VENDOR_ERROR), f"{VENDOR} answered code {vendor_code}")
 
@@ -240,34 +279,62 @@ def _code(answer: Envelope) -> str | None:
     return text(answer.code, 40)
 
 
-def _export(answer: LatestAnswer, generation: float | None) -> float | None:
-    grid = number(answer.grid_power)
+def _latest(station: LatestAnswer) -> StationLatest:
+    generation = number(station.generation_power)
+    return StationLatest(
+        last_seen_at=epoch_s(station.last_update_time),
+        current_power_w=generation,
+        grid_injection_power_w=_export(station, generation),
+        total_energy_kwh=number(station.generation_total),
+    )
+
+
+def _export(station: LatestAnswer, generation: float | None) -> float | None:
+    grid = number(station.grid_power)
     if grid is not None:
         return abs(grid)
-    consumption = number(answer.consumption_power)
+    consumption = number(station.consumption_power)
     if consumption is None:
-        consumption = number(answer.use_power)
+        consumption = number(station.use_power)
     if generation is None or consumption is None:
         return None
-    return max(0.0, generation + (number(answer.battery_power) or 0.0) - consumption)
+    return max(0.0, generation + (number(station.battery_power) or 0.0) - consumption)
 
 
-def _point(points: list[DevicePoint], key: str) -> float | None:
+def _plant_of_row(row: StationRow) -> Loose:
+    return row.station_id if row.id is None else row.id
+
+
+def _is_inverter(device_type: Loose) -> bool:
+    return "INVERTER" in (text(device_type, 64) or "").upper()
+
+
+def _energies(devices: Iterable[list[DevicePoint]]) -> DeviceEnergies:
+    every = list(devices)
+    return DeviceEnergies(
+        today_energy_kwh=complete_total(_point(points, TODAY) for points in every),
+        total_energy_kwh=complete_total(_point(points, LIFETIME) for points in every),
+    )
+
+
+def _point(points: list[DevicePoint], keys: Collection[str]) -> float | None:
     for point in points:
-        if point.key == key:
+        if type(point.key) is str and point.key.replace(" ", "") in keys:
             return scaled(point.value, point.unit, KILOWATT_HOURS, "kWh")
     return None
 
 
 def _alarm(row: AlertItem) -> Alarm:
-    vendor_code = code(row.alert_code) or code(row.protocol_name)
-    unsafe = whole(row.impact) in SAFETY
+    vendor_code = code(row.alert_code) or code(row.code) or code(row.protocol_name) or code(row.addr)
+    unsafe = whole(row.impact) in SAFETY or whole(row.influence) in SAFETY
     level = whole(row.level)
+    began = epoch_s(row.alert_start_time)
+    listed_while_active = row.status is None and row.alert_start_time is None and row.alert_time is not None
     return Alarm(
         code=vendor_code,
         device_sn=code(row.device_sn),
         severity=Severity.CRITICAL if unsafe else SEVERITIES.get(-1 if level is None else level, Severity.MEDIUM),
-        message=message(row.alert_name) or unnamed(vendor_code),
-        occurred_at=epoch_s(row.alert_start_time),
-        is_active=whole(row.status) == ONGOING,
+        message=message(row.alert_name) or message(row.show_name) or unnamed(vendor_code),
+        occurred_at=began if began is not None else epoch_s(row.alert_time),
+        is_active=listed_while_active or whole(row.status) == ONGOING,
     )

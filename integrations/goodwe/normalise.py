@@ -4,7 +4,7 @@ Each function takes one answer and the plant it must be about (None: whichever i
 Names are misleading here: `kpi.power` is today's energy, `info.time` is the server's clock and no sign of life.
 """
 
-import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -14,6 +14,8 @@ from integrations.contract import Alarm, Reading, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
 from integrations.paging import AlarmPage
 from integrations.payload import (
+    KILOWATT_HOURS,
+    WATTS,
     Answer,
     Loose,
     code,
@@ -21,17 +23,22 @@ from integrations.payload import (
     epoch_ms,
     export_only,
     iso_date,
+    local_time,
+    measured,
     message,
     missing,
     newest,
     no_plant,
     number,
+    of_account,
+    of_plant,
     open_answer,
     other_plant,
-    refuse_http_errors,
+    scaled,
     text,
     total,
     unnamed,
+    us_date,
     us_time,
     whole,
 )
@@ -48,6 +55,8 @@ ERRORS = {
 
 SENTINELS = (6553.5, 655.35, 4294967.295)
 """All bits set, scaled: "no value"."""
+NOTHING = ("", "-", "--", "null", "N/A")
+"""Texts that stand for no time of recovery."""
 
 EXPORTING = 1
 PMETER_EXPORT_SIGN = 1
@@ -67,6 +76,7 @@ class Envelope(msgspec.Struct):
 class Info(msgspec.Struct):
     powerstation_id: Loose = None
     time_span: Loose = None
+    date_format: Loose = None
 
 
 class Kpi(msgspec.Struct):
@@ -90,14 +100,20 @@ class InvertFull(msgspec.Struct):
     last_time: Loose = None
 
 
-class InverterShort(msgspec.Struct, rename="camel"):
+class InverterShort(msgspec.Struct, rename={"creation_date": "creationDate"}):
     creation_date: Loose = None
+    last_refresh_time: Loose = None
+    output_power: Loose = None
 
 
 class Inverter(msgspec.Struct):
     eday: Loose = None
     etotal: Loose = None
     last_refresh_time: Loose = None
+    output_power: Loose = None
+    daily_generation: Loose = None
+    total_generation: Loose = None
+    """The last three are texts with their unit: "4200W", "14.3kWh"."""
     d: InverterShort | None = None
     invert_full: InvertFull | None = None
     """Left out for some models."""
@@ -106,7 +122,7 @@ class Inverter(msgspec.Struct):
 class Detail(msgspec.Struct):
     info: Info | None = None
     kpi: Kpi | None = None
-    powerflow: Powerflow | None = None
+    powerflow: Powerflow | str | None = None
     inverter: list[Inverter] | None = None
 
 
@@ -135,6 +151,30 @@ class ChartAnswer(Envelope):
     data: Chart | str | list[Any] | None = None
 
 
+class DayRow(msgspec.Struct):
+    d: Loose = None
+    p: Loose = None
+
+
+class DaysAnswer(Envelope):
+    data: list[DayRow] | str | None = None
+
+
+class StationRow(msgspec.Struct):
+    powerstation_id: Loose = None
+    pac: Loose = None
+    eday: Loose = None
+    etotal: Loose = None
+
+
+class StationRows(msgspec.Struct, rename={"rows": "list"}):
+    rows: list[StationRow] | None = None
+
+
+class StationsAnswer(Envelope):
+    data: StationRows | list[StationRow] | str | None = None
+
+
 class WarningRow(msgspec.Struct, rename={"station_id": "stationId"}):
     station_id: Loose = None
     devicesn: Loose = None
@@ -152,13 +192,15 @@ class WarningRows(msgspec.Struct, rename={"rows": "list"}):
 
 
 class WarningsAnswer(Envelope):
-    data: WarningRows | None = None
+    data: WarningRows | str | list[Any] | None = None
 
 
 _BARE = msgspec.json.Decoder(Envelope)
 _DETAIL = msgspec.json.Decoder(DetailAnswer)
 _CHART = msgspec.json.Decoder(ChartAnswer)
 _WARNINGS = msgspec.json.Decoder(WarningsAnswer)
+_DAYS = msgspec.json.Decoder(DaysAnswer)
+_STATIONS = msgspec.json.Decoder(StationsAnswer)
 
 
 def monitor_detail(response: VendorResponse, plant_id: str | None, zone: tzinfo) -> Reading:
@@ -169,29 +211,52 @@ def monitor_detail(response: VendorResponse, plant_id: str | None, zone: tzinfo)
     info, kpi, inverters = detail.info or Info(), detail.kpi or Kpi(), detail.inverter or []
     if not _same_plant(info.powerstation_id, plant_id):
         raise other_plant(VENDOR)
-    seen = _last_seen(inverters, _local_zone(info, zone))
+    flow = detail.powerflow if isinstance(detail.powerflow, Powerflow) else Powerflow()
+    seen = _last_seen(inverters, _local_zone(info, zone), info.date_format)
     return Reading(
         sampled_at=seen,
         last_seen_at=seen,
-        current_power_w=_power(kpi, inverters, detail.powerflow),
-        today_energy_kwh=_first(_value(kpi.power), complete_total(_energy(inverter, "eday") for inverter in inverters)),
-        total_energy_kwh=_first(_value(kpi.total_power), complete_total(_energy(inverter, "etotal") for inverter in inverters)),
-        grid_injection_power_w=_export(inverters, detail.powerflow),
+        current_power_w=_power(kpi, inverters, flow),
+        today_energy_kwh=_first(_kwh(kpi.power), complete_total(_today(inverter) for inverter in inverters)),
+        total_energy_kwh=_first(_kwh(kpi.total_power), complete_total(_lifetime(inverter) for inverter in inverters)),
+        grid_injection_power_w=_export(inverters, flow),
     )
+
+
+def station_list(response: VendorResponse, plant_id: str | None) -> Reading:
+    """`QueryPowerStationMonitor`: one plant of the account's. It has no times."""
+    data = _open(response, _STATIONS).data
+    rows = data.rows if isinstance(data, StationRows) else data
+    if not isinstance(rows, list):
+        raise no_plant(VENDOR)
+    row = of_account(rows, lambda row: _id(row.powerstation_id), _id(plant_id), VENDOR)[0]
+    return Reading(current_power_w=_watts(row.pac), today_energy_kwh=_kwh(row.eday), total_energy_kwh=_kwh(row.etotal))
 
 
 def chart_of_days(response: VendorResponse) -> dict[date, float]:
     """`GetChartByPlant` with range 2: kWh by local day, of the line of generation. Days to come are null there."""
     chart = _open(response, _CHART).data
-    lines = chart.lines or [] if isinstance(chart, Chart) else []
+    if not isinstance(chart, Chart) or chart.lines is None:
+        raise no_plant(VENDOR)
     days = {}
-    for line in lines:
-        if not _is_generation(line):
-            continue
+    for line in _generation(chart.lines):
         for point in line.xy or ():
-            day, energy = iso_date(point.x), _value(point.y)
+            day, energy = iso_date(point.x), scaled(_value(point.y), line.unit, KILOWATT_HOURS, "kWh")
             if day is not None and energy is not None:
                 days[day] = energy
+    return days
+
+
+def power_and_income(response: VendorResponse) -> dict[date, float]:
+    """`GetPowerStationPowerAndIncomeByDay`: kWh by local day."""
+    rows = _open(response, _DAYS).data
+    if not isinstance(rows, list) or not rows:
+        raise no_plant(VENDOR)
+    days = {}
+    for row in rows:
+        day, energy = us_date(row.d) or iso_date(row.d), _kwh(row.p)
+        if day is not None and energy is not None:
+            days[day] = energy
     return days
 
 
@@ -201,16 +266,19 @@ def warnings(response: VendorResponse, plant_id: str | None, zone: tzinfo) -> Al
     The vendor is said to ignore the plant filter: other plants' rows are left out.
     """
     page = _open(response, _WARNINGS).data
-    if page is None or (page.rows is None and whole(page.record) != 0):
+    if not isinstance(page, WarningRows) or (page.rows is None and page.record is None):
+        raise no_plant(VENDOR)
+    if page.rows is None and whole(page.record) != 0:
         raise missing(VENDOR, "list of warnings")
     rows = page.rows or []
+    if plant_id is None:
+        of_plant(rows, lambda row: _id(row.station_id), None, VENDOR)
     ours = tuple(_alarm(row, zone) for row in rows if _same_plant(row.station_id, plant_id))
     return AlarmPage(alarms=ours, rows=len(rows), total=whole(page.record))
 
 
 def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer]) -> Answer:
-    refuse_http_errors(response.status, VENDOR)
-    return open_answer(response.body, decoder, _BARE, _judge)
+    return open_answer(response, VENDOR, decoder, _BARE, _judge)
 
 
 def _judge(answer: Envelope) -> None:
@@ -224,9 +292,15 @@ def _judge(answer: Envelope) -> None:
     raise AdapterError(ERRORS.get(vendor_code, AdapterErrorType.VENDOR_ERROR), f"{VENDOR} answered code {vendor_code}")
 
 
-def _same_plant(raw: Loose, plant_id: str | None) -> bool:
+def _id(raw: Loose) -> str | None:
     """Ids are UUIDs: letter case carries no meaning."""
-    return plant_id is None or raw is None or raw == plant_id or str(raw).lower() == plant_id.lower()
+    found = text(raw, 64)
+    return None if found is None else found.lower()
+
+
+def _same_plant(raw: Loose, plant_id: str | None) -> bool:
+    """An answer without an id, and a reader without a plant in mind, claim nothing."""
+    return plant_id is None or raw in (None, "") or raw == plant_id or _id(raw) == plant_id.lower()
 
 
 def _value(raw: Loose) -> float | None:
@@ -234,51 +308,68 @@ def _value(raw: Loose) -> float | None:
     return None if value in SENTINELS else value
 
 
-_WITH_UNIT = re.compile(r"\s*([+-]?\d{1,12}(?:\.\d{1,6})?)\s*(?:\((W|kW)\)|(W|kW))?\s*", re.ASCII)
+def _watts(raw: Loose) -> float | None:
+    return _measured(raw, WATTS)
 
 
-def _flow_watts(raw: Loose) -> float | None:
-    """`"4200(W)"`: powers of the flow diagram carry their unit and no sign."""
-    match = _WITH_UNIT.fullmatch(raw) if type(raw) is str and len(raw) <= 40 else None
-    if match is None:
-        return _value(raw)
-    value = _value(match[1])
-    return value * 1000 if value is not None and (match[2] or match[3]) == "kW" else value
+def _kwh(raw: Loose) -> float | None:
+    return _measured(raw, KILOWATT_HOURS)
 
 
-def _power(kpi: Kpi, inverters: list[Inverter], flow: Powerflow | None) -> float | None:
-    value = _value(kpi.pac)
-    if value is None:
-        value = total(_value(inverter.invert_full.pac) for inverter in inverters if inverter.invert_full is not None)
-    if value is None and flow is not None:
-        value = _flow_watts(flow.pv)
-    return value
+def _measured(raw: Loose, scales: Mapping[str, float]) -> float | None:
+    """A number, or a text with its unit. Sentinels are told before the unit is applied."""
+    return None if measured(raw, dict.fromkeys(scales, 1.0)) in SENTINELS else measured(raw, scales)
 
 
-def _energy(inverter: Inverter, field: str) -> float | None:
+def _power(kpi: Kpi, inverters: list[Inverter], flow: Powerflow) -> float | None:
+    return _first(
+        _watts(kpi.pac),
+        total(_watts(inverter.invert_full.pac) for inverter in inverters if inverter.invert_full is not None),
+        _watts(flow.pv),
+        total(_output(inverter) for inverter in inverters),
+    )
+
+
+def _output(inverter: Inverter) -> float | None:
+    """The text, for it names its unit: the number beside it, `out_pac`, is W in one of the vendor's two APIs and kW in the other."""
+    return _first(_watts(inverter.output_power), None if inverter.d is None else _watts(inverter.d.output_power))
+
+
+def _today(inverter: Inverter) -> float | None:
     full = inverter.invert_full
-    inner = _value(getattr(full, field)) if full is not None else None
-    return inner if inner is not None else _value(getattr(inverter, field))
+    return _first(None if full is None else _kwh(full.eday), _kwh(inverter.eday), _kwh(inverter.daily_generation))
 
 
-def _export(inverters: list[Inverter], flow: Powerflow | None) -> float | None:
-    meters = (inverter.invert_full for inverter in inverters if inverter.invert_full is not None)
-    metered = total(_value(meter.pmeter) for meter in meters if meter.hasmeter is not False)  # without one, pmeter is 0
+def _lifetime(inverter: Inverter) -> float | None:
+    full = inverter.invert_full
+    return _first(None if full is None else _kwh(full.etotal), _kwh(inverter.etotal), _kwh(inverter.total_generation))
+
+
+def _export(inverters: list[Inverter], flow: Powerflow) -> float | None:
+    metered = total(_meter(inverter.invert_full) for inverter in inverters if inverter.invert_full is not None)
     if metered is not None:
         return export_only(metered * PMETER_EXPORT_SIGN)
-    if flow is not None and whole(flow.grid_status) == EXPORTING:
-        return export_only(_flow_watts(flow.grid))
+    if whole(flow.grid_status) == EXPORTING:
+        return export_only(_watts(flow.grid))
     return None
 
 
-def _last_seen(inverters: list[Inverter], zone: tzinfo) -> datetime | None:
-    """`last_refresh_time` of `d` is not read: its order of day and month follows the account's settings."""
-    exact = newest(epoch_ms(inverter.invert_full.last_time) for inverter in inverters if inverter.invert_full is not None)
-    if exact is None:
-        exact = newest(us_time(inverter.last_refresh_time, zone) for inverter in inverters)
-    if exact is None:
-        exact = newest(us_time(inverter.d.creation_date, CHINA) for inverter in inverters if inverter.d is not None)
-    return exact
+def _meter(full: InvertFull) -> float | None:
+    """Without a meter `pmeter` is 0. `hasmeter` alone proves nothing: in one real capture it denies the meter that imports 2337 W."""
+    value = _watts(full.pmeter)
+    return None if value == 0 and full.hasmeter is False else value
+
+
+def _last_seen(inverters: list[Inverter], zone: tzinfo, date_format: Loose) -> datetime | None:
+    """The most exact of what the inverters say, best first. `info.time` is not among it: it is the server's clock."""
+    shorts = [inverter.d for inverter in inverters if inverter.d is not None]
+    order = date_format if type(date_format) is str else ""
+    return (
+        newest(epoch_ms(inverter.invert_full.last_time) for inverter in inverters if inverter.invert_full is not None)
+        or newest(us_time(inverter.last_refresh_time, zone) for inverter in inverters)
+        or newest(us_time(short.creation_date, CHINA) for short in shorts)
+        or newest(local_time(short.last_refresh_time, zone, order) for short in shorts)
+    )
 
 
 def _local_zone(info: Info, zone: tzinfo) -> tzinfo:
@@ -289,8 +380,10 @@ def _local_zone(info: Info, zone: tzinfo) -> tzinfo:
     return timezone(timedelta(hours=-span)) if span else UTC
 
 
-def _is_generation(line: Line) -> bool:
-    return line.name == "PVGeneration" or (line.name is None and type(line.label) is str and line.label.startswith("Generation"))
+def _generation(lines: list[Line]) -> list[Line]:
+    """The line with the vendor's name for it, else the one so labelled: other charts add consumption, purchase and sale."""
+    named = [line for line in lines if line.name == "PVGeneration"]
+    return named or [line for line in lines if type(line.label) is str and line.label.lower().startswith("generation")]
 
 
 def _alarm(row: WarningRow, zone: tzinfo) -> Alarm:
@@ -301,7 +394,7 @@ def _alarm(row: WarningRow, zone: tzinfo) -> Alarm:
         severity=SEVERITIES.get(whole(row.warninglevel) or 0, Severity.MEDIUM),
         message=message(row.warningname) or unnamed(vendor_code),
         occurred_at=us_time(row.happentime, zone),
-        is_active=whole(row.status) == HAPPENING and text(row.recoverytime, 40) is None,
+        is_active=whole(row.status) == HAPPENING and (text(row.recoverytime, 40) or "") in NOTHING,
     )
 
 

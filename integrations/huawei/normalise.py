@@ -4,13 +4,14 @@ Each function takes one answer and the plant it must be about (None: whichever i
 The plant's own figures hold energies only (`day_power` is kWh, despite its name): power is the sum of its inverters.
 """
 
+import html
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, tzinfo
 from typing import NamedTuple
 
 import msgspec
 
-from integrations.contract import Alarm, Severity, VendorResponse
+from integrations.contract import Alarm, Reading, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
 from integrations.payload import (
     Answer,
@@ -20,14 +21,16 @@ from integrations.payload import (
     epoch_ms,
     message,
     missing,
+    newest,
     no_plant,
     number,
+    of_account,
+    of_plant,
     open_answer,
     other_plant,
-    refuse_http_errors,
-    same_id,
     text,
     total,
+    truth,
     unnamed,
     whole,
 )
@@ -47,7 +50,9 @@ METER_EXPORT_SIGN = 1
 
 HEALTHY = 3
 CONNECTED = 1
-NO_DEVICES = {"20008", "20011"}
+NO_DEVICES = ("20008", "20011")
+GATEWAY_QUOTA = "49401021002"
+TOO_FREQUENT = "ACCESS_FREQUENCY_IS_TOO_HIGH"
 
 ERRORS = {
     **dict.fromkeys(("305", "401", "20001", "20002", "20003", "20400", "20403"), AdapterErrorType.AUTH_FAILED),
@@ -75,8 +80,14 @@ class StationKpi(NamedTuple):
 class DeviceKpi(NamedTuple):
     """What `getDevRealKpi` says of the devices of one type, together."""
 
-    last_seen_at: datetime | None
-    power_w: float | None
+    last_seen_at: datetime | None = None
+    power_w: float | None = None
+    device_type: int | None = None
+    """The one that the vendor says it answers about."""
+
+
+class NoDevices(AdapterError):
+    """The plant has no devices: an empty list, said as an error."""
 
 
 class Verdict(msgspec.Struct, rename="camel"):
@@ -88,10 +99,14 @@ class Verdict(msgspec.Struct, rename="camel"):
     """The two gateways in front of the API have error bodies of their own: with this key, or with `exceptionId`."""
     exception_id: Loose = None
     exception_info: Loose = None
+    data: Loose = None
+    """Over the frequency limit, the reason stands here."""
 
 
 class Params(msgspec.Struct, rename="camel"):
     current_time: Loose = None
+    dev_type_id: Loose = None
+    """Of device figures: the type that was asked for."""
 
 
 class Envelope(Verdict):
@@ -130,6 +145,8 @@ class DeviceItems(msgspec.Struct):
 
 class DeviceKpiRow(msgspec.Struct, rename="camel"):
     dev_id: Loose = None
+    collect_time: Loose = None
+    """Of the five-minute figures only."""
     data_item_map: DeviceItems | None = None
 
 
@@ -164,8 +181,40 @@ class AlarmRow(msgspec.Struct, rename="camel"):
     status: Loose = None
 
 
+class AlarmRows(msgspec.Struct, rename={"rows": "list"}):
+    rows: list[AlarmRow] | None = None
+
+
 class AlarmsAnswer(Envelope):
-    data: list[AlarmRow] | None = None
+    data: list[AlarmRow] | AlarmRows | None = None
+    """Documented as a plain list."""
+
+
+class KioskAnswer(Envelope):
+    data: Loose = None
+
+
+class RealKpi(msgspec.Struct, rename="camel"):
+    real_time_power: Loose = None
+    daily_energy: Loose = None
+    cumulative_energy: Loose = None
+
+
+class Figures(msgspec.Struct, rename="camel"):
+    real_kpi: RealKpi | None = None
+
+
+class PlantRow(msgspec.Struct, rename="camel"):
+    plant_code: Loose = None
+    station_code: Loose = None
+
+
+class PlantRows(msgspec.Struct, rename={"rows": "list"}):
+    rows: list[PlantRow] | None = None
+
+
+class PlantsAnswer(Envelope):
+    data: list[PlantRow] | PlantRows | None = None
 
 
 _BARE = msgspec.json.Decoder(Verdict)
@@ -174,6 +223,9 @@ _DEVICES = msgspec.json.Decoder(DevicesAnswer)
 _DEVICE_KPI = msgspec.json.Decoder(DeviceKpiAnswer)
 _DAYS = msgspec.json.Decoder(DaysAnswer)
 _ALARMS = msgspec.json.Decoder(AlarmsAnswer)
+_KIOSK = msgspec.json.Decoder(KioskAnswer)
+_FIGURES = msgspec.json.Decoder(Figures)
+_PLANTS = msgspec.json.Decoder(PlantsAnswer)
 
 
 def station_real_kpi(response: VendorResponse, plant_id: str | None) -> StationKpi:
@@ -192,39 +244,46 @@ def station_real_kpi(response: VendorResponse, plant_id: str | None) -> StationK
     )
 
 
+def plant_list(response: VendorResponse, plant_id: str | None) -> None:
+    """`/thirdData/stations` and the older `getStationList`: nothing that changes. Raises PLANT_NOT_FOUND where ours is not in it."""
+    data = _open(response, _PLANTS).data
+    rows = data.rows if isinstance(data, PlantRows) else data
+    if rows is None:
+        raise missing(VENDOR, "list of plants")
+    of_account(rows, lambda row: row.station_code if row.plant_code is None else row.plant_code, plant_id, VENDOR)
+
+
 def device_list(response: VendorResponse, plant_id: str | None) -> dict[int, list[str]]:
-    """`/thirdData/getDevList`: device ids by device type. A plant without devices has none."""
-    try:
-        answer = _open(response, _DEVICES)
-    except _NoDevices:
-        return {}
-    rows = answer.data or []
-    ours = [row for row in rows if same_id(row.station_code, plant_id)]
-    if rows and not ours:
-        raise other_plant(VENDOR)
+    """`/thirdData/getDevList`: device ids by device type. Raises NoDevices where the plant has none."""
+    rows = _open(response, _DEVICES).data or []
     devices: dict[int, list[str]] = {}
-    for row in ours:
+    for row in of_plant(rows, lambda row: row.station_code, plant_id, VENDOR):
         device_type, device_id = whole(row.dev_type_id), text(row.id, 64)
         if device_type is not None and device_id is not None:
             devices.setdefault(device_type, []).append(device_id)
     return devices
 
 
-def device_real_kpi(response: VendorResponse, device_type: int, device_ids: Collection[str] | None) -> DeviceKpi:
-    """`/thirdData/getDevRealKpi` for one device type: the sum of `active_power` in W. Devices nobody asked for are refused."""
-    try:
-        answer = _open(response, _DEVICE_KPI)
-    except _NoDevices:
-        return DeviceKpi(last_seen_at=None, power_w=None)
+def device_real_kpi(response: VendorResponse, device_type: int | None, device_ids: Collection[str] | None) -> DeviceKpi:
+    """`/thirdData/getDevRealKpi` for one device type: the sum of `active_power` in W. Devices nobody asked for are refused.
+
+    Without `device_type`, the one that the answer echoes. Raises AdapterError, NoDevices among it.
+    """
+    answer = _open(response, _DEVICE_KPI)
     rows = answer.data or []
     if device_ids is not None and any(row.dev_id is not None and text(row.dev_id, 64) not in device_ids for row in rows):
         raise other_plant(VENDOR)
+    if device_type is None:
+        device_type = whole(answer.params.dev_type_id) if answer.params is not None else None
+    scale = POWER_SCALES.get(-1 if device_type is None else device_type)
     items = [row.data_item_map for row in rows if row.data_item_map is not None]
     power = total(number(item.active_power) for item in items)
+    collected = newest(epoch_ms(row.collect_time) for row in rows)
     connected = any(whole(item.run_state) == CONNECTED for item in items)
     return DeviceKpi(
-        last_seen_at=_server_time(answer) if connected else None,
-        power_w=None if power is None else power * POWER_SCALES.get(device_type, 1000.0),
+        last_seen_at=collected or (_server_time(answer) if connected else None),
+        power_w=None if power is None or scale is None else power * scale,
+        device_type=device_type,
     )
 
 
@@ -233,13 +292,8 @@ def station_day(response: VendorResponse, plant_id: str | None, zone: tzinfo) ->
 
     `collectTime` is local midnight. `PVYield` goes first: newer documents call `inverter_power` ambiguous.
     """
-    answer = _open(response, _DAYS)
-    rows = answer.data or []
-    ours = [row for row in rows if same_id(row.station_code, plant_id)]
-    if rows and not ours:
-        raise other_plant(VENDOR)
     days = {}
-    for row in ours:
+    for row in of_plant(_open(response, _DAYS).data or [], lambda row: row.station_code, plant_id, VENDOR):
         items = row.data_item_map or DayItems()
         collected, energy = epoch_ms(row.collect_time), number(items.pv_yield)
         if energy is None:
@@ -251,17 +305,31 @@ def station_day(response: VendorResponse, plant_id: str | None, zone: tzinfo) ->
 
 def alarm_list(response: VendorResponse, plant_id: str | None) -> tuple[Alarm, ...]:
     """`/thirdData/getAlarmList`: the active alarms, never paged."""
-    answer = _open(response, _ALARMS)
-    if answer.data is None:
+    data = _open(response, _ALARMS).data
+    rows = data.rows if isinstance(data, AlarmRows) else data
+    if rows is None:
         raise missing(VENDOR, "alarm list")
-    ours = [row for row in answer.data if same_id(row.station_code, plant_id)]
-    if answer.data and not ours:
-        raise other_plant(VENDOR)
-    return tuple(_alarm(row) for row in ours)
+    return tuple(_alarm(row) for row in of_plant(rows, lambda row: row.station_code, plant_id, VENDOR))
+
+
+def kiosk(response: VendorResponse) -> Reading:
+    """The file behind a plant's public link: its `data` is JSON once more, as HTML-escaped text. kW and kWh."""
+    answer = _open(response, _KIOSK)
+    if type(answer.data) is not str:
+        raise missing(VENDOR, "figures of the plant")
+    figures = decode(_FIGURES, html.unescape(answer.data).encode("utf-8", "replace")).real_kpi or RealKpi()
+    power = number(figures.real_time_power)
+    return Reading(
+        current_power_w=None if power is None else number(power * 1000),
+        today_energy_kwh=number(figures.daily_energy),
+        total_energy_kwh=number(figures.cumulative_energy),
+    )
 
 
 def _alarm(row: AlarmRow) -> Alarm:
     alarm_id, cause_id = code(row.alarm_id), code(row.cause_id)
+    if cause_id is not None and cause_id.startswith("-"):
+        cause_id = None  # -1: no cause is known
     name, cause = message(row.alarm_name), message(row.alarm_cause)
     return Alarm(
         code=f"{alarm_id}-{cause_id}" if alarm_id and cause_id else alarm_id,
@@ -273,34 +341,14 @@ def _alarm(row: AlarmRow) -> Alarm:
     )
 
 
-class _NoDevices(AdapterError):
-    """The plant has no devices: an empty list, said as an error."""
-
-
 def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer]) -> Answer:
-    if response.status == 400 or response.status >= 500:
-        _judge_error_body(response)
-    refuse_http_errors(response.status, VENDOR)
-    return open_answer(response.body, decoder, _BARE, _judge)
-
-
-def _judge_error_body(response: VendorResponse) -> None:
-    """Raises what the body of an HTTP error says, where it says anything: the gateways explain themselves, a proxy's page does not."""
-    try:
-        verdict = decode(_BARE, response.body)
-    except AdapterError:
-        return
-    if verdict.success is not None or verdict.error_code is not None or verdict.exception_id is not None:
-        _judge(verdict)
+    return open_answer(response, VENDOR, decoder, _BARE, _judge)
 
 
 def _row_of(rows: list[StationRow] | None, plant_id: str | None) -> StationRow:
     if not rows:
         raise no_plant(VENDOR)
-    for row in rows:
-        if same_id(row.station_code, plant_id):
-            return row
-    raise other_plant(VENDOR)
+    return of_plant(rows, lambda row: row.station_code, plant_id, VENDOR)[0]
 
 
 def _server_time(answer: Envelope) -> datetime | None:
@@ -308,23 +356,25 @@ def _server_time(answer: Envelope) -> datetime | None:
 
 
 def _judge(answer: Verdict) -> None:
-    fail_code = text(answer.fail_code, 40)
-    if answer.success is True and fail_code in (None, "0"):
+    fail_code, succeeded = text(answer.fail_code, 40), truth(answer.success)
+    if succeeded and fail_code in (None, "0"):
         return
-    if fail_code is None or fail_code == "0":
-        _judge_gateway(answer)
+    if fail_code in (None, "0"):
+        _judge_gateway(answer, succeeded)
     if fail_code in NO_DEVICES:
-        raise _NoDevices(AdapterErrorType.VENDOR_ERROR, f"{VENDOR} answered failCode {fail_code}: no devices")
+        raise NoDevices(AdapterErrorType.VENDOR_ERROR, f"{VENDOR} answered failCode {fail_code}: no devices")
     error_type = ERRORS.get(fail_code or "", AdapterErrorType.VENDOR_ERROR)
     raise AdapterError(error_type, f"{VENDOR} answered failCode {fail_code}", RETRY_AFTER_SECONDS.get(fail_code or ""))
 
 
-def _judge_gateway(answer: Verdict) -> None:
+def _judge_gateway(answer: Verdict, succeeded: bool | None) -> None:
     """Raises what a body without a fail code reports; returns when `success` alone speaks."""
+    if answer.data == TOO_FREQUENT:
+        raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{VENDOR} answered that it is asked too often")
     if answer.error_code is not None or answer.exception_id is not None:
         said = (text(answer.exception_info, 500) or "").lower()
-        if "quota" in said or "frequen" in said:
+        if "quota" in said or "frequen" in said or text(answer.error_code, 40) == GATEWAY_QUOTA:
             raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{VENDOR}'s gateway answered: quota used up")
         raise AdapterError(AdapterErrorType.VENDOR_ERROR, f"{VENDOR}'s gateway refused the request")
-    if answer.success is None:
+    if succeeded is None:
         raise missing(VENDOR, "success flag")

@@ -4,6 +4,7 @@ Each function takes one answer and the plant it must be about (None: whichever i
 `success` is not the test of success here: error bodies with `success: true` exist. `code` is.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import msgspec
@@ -23,9 +24,10 @@ from integrations.payload import (
     missing,
     no_plant,
     number,
+    of_account,
+    of_plant,
     open_answer,
     other_plant,
-    refuse_http_errors,
     same_id,
     scaled,
     text,
@@ -90,6 +92,34 @@ class MonthAnswer(Envelope):
     data: list[Day] | None = None
 
 
+class StationRow(Station, rename="camel"):
+    """A plant of a list: the same fields as alone."""
+
+
+class StationRows(msgspec.Struct, rename="camel"):
+    records: list[StationRow] | None = None
+    page: "StationRows | None" = None
+
+
+class StationsAnswer(Envelope):
+    data: StationRows | None = None
+
+
+class DayOfPlant(Day, rename="camel"):
+    id: Loose = None
+    """The plant's: a month's days have an id of their own there."""
+    station_id: Loose = None
+
+
+class DayRows(msgspec.Struct, rename="camel"):
+    records: list[DayOfPlant] | None = None
+    page: "DayRows | None" = None
+
+
+class DayAnswer(Envelope):
+    data: DayRows | None = None
+
+
 class AlarmRow(msgspec.Struct, rename="camel"):
     station_id: Loose = None
     alarm_device_sn: Loose = None
@@ -116,12 +146,13 @@ _BARE = msgspec.json.Decoder(Envelope)
 _STATION = msgspec.json.Decoder(StationAnswer)
 _MONTH = msgspec.json.Decoder(MonthAnswer)
 _ALARMS = msgspec.json.Decoder(AlarmAnswer)
+_STATIONS = msgspec.json.Decoder(StationsAnswer)
+_DAY = msgspec.json.Decoder(DayAnswer)
 
 
 def station_detail(response: VendorResponse, plant_id: str | None) -> Reading:
     """`/v1/api/stationDetail`. An offline data logger gives an empty reading."""
-    refuse_http_errors(response.status, VENDOR)
-    answer = open_answer(response.body, _STATION, _BARE, _judge)
+    answer = open_answer(response, VENDOR, _STATION, _BARE, _judge)
     if answer.code == DATALOGGER_OFFLINE:
         return Reading()
     station = answer.data
@@ -129,6 +160,54 @@ def station_detail(response: VendorResponse, plant_id: str | None) -> Reading:
         raise no_plant(VENDOR)
     if not same_id(station.id, plant_id):
         raise other_plant(VENDOR)
+    return _reading(station)
+
+
+def station_list(response: VendorResponse, plant_id: str | None) -> Reading:
+    """`/v1/api/userStationList`: one plant of the account's."""
+    answer = open_answer(response, VENDOR, _STATIONS, _BARE, _judge_account)
+    if answer.code == DATALOGGER_OFFLINE:
+        return Reading()
+    page = answer.data.page or answer.data if answer.data is not None else None
+    if page is None or page.records is None:
+        raise missing(VENDOR, "list of plants")
+    return _reading(of_account(page.records, lambda row: row.id, plant_id, VENDOR)[0])
+
+
+def station_month(response: VendorResponse) -> dict[date, float]:
+    """`/v1/api/stationMonth`: kWh by local day. The key is `dateStr`; the epoch `date` beside it is midnight of some other zone."""
+    return _days(open_answer(response, VENDOR, _MONTH, _BARE, _judge).data or [])
+
+
+def station_day_energies(response: VendorResponse, plant_id: str | None) -> dict[date, float]:
+    """`/v1/api/stationDayEnergyList`: kWh of one local day, of one plant of the account's."""
+    answer = open_answer(response, VENDOR, _DAY, _BARE, _judge_account)
+    if answer.code == DATALOGGER_OFFLINE:
+        return {}
+    page = answer.data.page or answer.data if answer.data is not None else None
+    if page is None or page.records is None:
+        raise missing(VENDOR, "list of days")
+    ours = of_account(page.records, _plant_of_day, plant_id, VENDOR) if page.records else []
+    return _days(ours)
+
+
+def alarm_list(response: VendorResponse, plant_id: str | None) -> AlarmPage:
+    """`/v1/api/alarmList`, one page. Raises INVALID_DATA_FORMAT when it is about other plants only."""
+    answer = open_answer(response, VENDOR, _ALARMS, _BARE, _judge)
+    if answer.code == DATALOGGER_OFFLINE:
+        return AlarmPage(alarms=(), rows=0, total=1)  # a list we have not seen: incomplete
+    page = answer.data.page or answer.data if answer.data is not None else None
+    if page is None:
+        raise missing(VENDOR, "alarm list")
+    counted = whole(page.total)
+    if page.records is None and counted != 0:
+        raise missing(VENDOR, "alarm list")
+    rows = page.records or []
+    ours = of_plant(rows, lambda row: row.station_id, plant_id, VENDOR)
+    return AlarmPage(alarms=tuple(_alarm(row) for row in ours), rows=len(rows), total=counted)
+
+
+def _reading(station: Station) -> Reading:
     seen = epoch_ms(station.data_timestamp)
     lifetime = number(station.all_energy1)
     return Reading(
@@ -141,35 +220,17 @@ def station_detail(response: VendorResponse, plant_id: str | None) -> Reading:
     )
 
 
-def station_month(response: VendorResponse) -> dict[date, float]:
-    """`/v1/api/stationMonth`: kWh by local day. The key is `dateStr`; the epoch `date` beside it is midnight of some other zone."""
-    refuse_http_errors(response.status, VENDOR)
-    answer = open_answer(response.body, _MONTH, _BARE, _judge)
+def _days(rows: Sequence[Day]) -> dict[date, float]:
     days = {}
-    for row in answer.data or ():
+    for row in rows:
         day, energy = iso_date(row.date_str), _kwh(row.energy, row.energy_str, row.energy_pec)
         if day is not None and energy is not None:
             days[day] = energy
     return days
 
 
-def alarm_list(response: VendorResponse, plant_id: str | None) -> AlarmPage:
-    """`/v1/api/alarmList`, one page. Raises INVALID_DATA_FORMAT when it is about other plants only."""
-    refuse_http_errors(response.status, VENDOR)
-    answer = open_answer(response.body, _ALARMS, _BARE, _judge)
-    if answer.code == DATALOGGER_OFFLINE:
-        return AlarmPage(alarms=(), rows=0, total=1)  # a list we have not seen: incomplete
-    page = answer.data.page or answer.data if answer.data is not None else None
-    if page is None:
-        raise missing(VENDOR, "alarm list")
-    counted = whole(page.total)
-    if page.records is None and counted != 0:
-        raise missing(VENDOR, "alarm list")
-    rows = page.records or []
-    ours = [row for row in rows if same_id(row.station_id, plant_id)]
-    if rows and not ours:
-        raise other_plant(VENDOR)
-    return AlarmPage(alarms=tuple(_alarm(row) for row in ours), rows=len(rows), total=counted)
+def _plant_of_day(row: DayOfPlant) -> Loose:
+    return row.id if row.station_id is None else row.station_id
 
 
 def _alarm(row: AlarmRow) -> Alarm:
@@ -183,6 +244,13 @@ def _alarm(row: AlarmRow) -> Alarm:
         # Not the end time: the vendor's own sample has a pending alarm with one.
         is_active=text(row.state, 8) == PENDING,
     )
+
+
+def _judge_account(answer: Envelope) -> None:
+    """As `_judge`, for requests that name no plant: code 1 cannot mean that there is none."""
+    if text(answer.code, 40) == "1":
+        raise AdapterError(AdapterErrorType.VENDOR_ERROR, f"{VENDOR} answered code 1")
+    _judge(answer)
 
 
 def _judge(answer: Envelope) -> None:

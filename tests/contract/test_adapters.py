@@ -98,6 +98,7 @@ def test_a_healthy_day_is_fresh_and_complete_at_any_hour(brand: Brand, zone: str
 
 @brands
 @zones
+@pytest.mark.rule("D3.1")
 def test_power_is_in_watts_and_energy_is_its_integral_in_kilowatt_hours(brand: Brand, zone: str) -> None:
     readings = [summary(brand, plant(zone), now) for now in instants_of(date(2026, 3, 3), zone)]
     powers = [reading.current_power_w or 0.0 for reading in readings]

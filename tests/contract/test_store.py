@@ -128,6 +128,7 @@ def alarm(code: str = "1015", severity: Severity = Severity.HIGH, message: str =
 # What is stored comes back.
 
 
+@pytest.mark.rule("D1.1")
 def test_every_field_of_a_declaration_comes_back(world: World) -> None:
     full = Declaration(
         namespace="sao-paulo",
@@ -148,6 +149,8 @@ def test_every_field_of_a_declaration_comes_back(world: World) -> None:
         history_policy=HistoryPolicy.DELETE,
         scenario="stale",
         poll_requested="token-1",
+        acked=(UUID(int=1), UUID(int=2)),
+        acked_by="kubectl-annotate",
         silence_until=NOW + HOUR,
     )
     assert_no_default_left(full)
@@ -170,6 +173,9 @@ def test_every_field_that_judging_wrote_comes_back(world: World) -> None:
         grid_injection_power_w=1e-9,
         total_energy_kwh=999_999_999.999,
         counter_low_since=NOW - HOUR,
+        refused=("current_power_w", "today_energy_kwh"),
+        alarms_dropped=37,
+        generation_judged_on=date(2026, 1, 14),
         last_poll_at=NOW,
         last_success_at=NOW,
         last_error=PollError.RATE_LIMIT_EXCEEDED,
@@ -191,6 +197,7 @@ def test_every_field_that_judging_wrote_comes_back(world: World) -> None:
     assert world.context(plant_id).live == LiveState()
 
 
+@pytest.mark.rule("D4.1")
 def test_days_and_alerts_come_back_whole_and_are_raised_in_place(world: World) -> None:
     plant_id = world.apply()
     alert = Alert(
@@ -218,6 +225,8 @@ def test_days_and_alerts_come_back_whole_and_are_raised_in_place(world: World) -
         last_seen_at=NOW,
         source_sampled_at=NOW,
         backfilled=True,
+        sampled_energy_kwh=3.25,
+        energy_moved=True,
     )
     assert_no_default_left(alert)
     assert_no_default_left(day)
@@ -235,12 +244,13 @@ def test_days_and_alerts_come_back_whole_and_are_raised_in_place(world: World) -
 
 def test_the_newest_days_come_first_and_a_late_daily_job_sees_its_own(world: World) -> None:
     plant_id = world.apply()
-    days = tuple(Snapshot(date=date(2026, 1, number), timezone="UTC", today_energy_kwh=number) for number in range(1, 16))
-    store(world, plant_id, days=days, day_due_date=date(2026, 1, 8), day_due_at=NOW)
-    assert [day.date.day for day in world.context(plant_id).days] == [15, 14, 13, 12, 11]
+    first, newest = date(2026, 1, 1), date(2026, 2, 19)
+    days = tuple(Snapshot(date=first + timedelta(days=number), timezone="UTC", today_energy_kwh=number) for number in range(50))
+    store(world, plant_id, days=days, day_due_date=date(2026, 2, 9), day_due_at=NOW)
+    assert [day.date for day in world.context(plant_id).days] == [newest - timedelta(days=number) for number in range(12)]
     (job,) = world.store.claim_days(NOW, 10)
-    assert job.day == date(2026, 1, 8)
-    assert [day.date.day for day in world.context(plant_id).days] == list(range(15, 3, -1))
+    assert job.day == date(2026, 2, 9)
+    assert [day.date for day in world.context(plant_id).days] == [newest - timedelta(days=number) for number in range(10 + 30 + 1)]
 
 
 def test_only_plants_that_exist_are_read(world: World) -> None:
@@ -265,6 +275,7 @@ def test_a_close_stores_everything_and_ends_the_claim(world: World) -> None:
     assert world.logs() == [(plant_id, outcome.log)]
 
 
+@pytest.mark.rule("D2.5")
 def test_an_attempt_is_closed_once(world: World) -> None:
     plant_id = world.apply()
     job = world.claim()
@@ -332,6 +343,7 @@ def test_an_order_for_the_next_poll_is_kept_and_none_leaves_what_the_claim_set(w
     assert world.context(plant_id).next_poll_at is None
 
 
+@pytest.mark.rule("D6.2")
 def test_a_second_active_alert_of_one_key_is_refused(world: World) -> None:
     plant_id = world.apply()
     store(world, plant_id, alerts=(offline(plant_id, "first"),))
@@ -340,6 +352,7 @@ def test_a_second_active_alert_of_one_key_is_refused(world: World) -> None:
     assert [alert.message for alert in world.context(plant_id).alerts] == ["first"]
 
 
+@pytest.mark.rule("D6.5")
 def test_an_end_makes_room_for_a_new_alert_of_the_same_key_at_once(world: World) -> None:
     plant_id = world.apply()
     first = offline(plant_id, "first")
@@ -419,6 +432,36 @@ def test_the_oldest_polls_are_claimed_first_and_no_more_than_asked_for(world: Wo
     ids = [world.apply(named(name), now=NOW + number * SECOND) for number, name in enumerate("cab")]
     assert [job.plant_id for job in world.store.claim_polls(NOW + HOUR, 2)] == ids[:2]
     assert [job.plant_id for job in world.store.claim_polls(NOW + HOUR, 2)] == ids[2:]
+
+
+@pytest.mark.rule("D2.18")
+def test_a_limited_brand_gives_no_more_polls_than_it_may_and_stands_in_no_others_way(world: World) -> None:
+    solis = [world.apply(named(name), now=NOW + number * SECOND) for number, name in enumerate("abc")]
+    dele = [world.apply(named(name, brand=Brand.DELE), now=NOW + MINUTE + number * SECOND) for number, name in enumerate("de")]
+    claimed = world.store.claim_polls(NOW + HOUR, 10, {Brand.SOLIS: 1, Brand.HUAWEI: 0})
+    assert [job.plant_id for job in claimed] == [*dele, solis[0]]
+    assert world.store.claim_polls(NOW + HOUR, 10, {Brand.SOLIS: 0}) == []
+    rest = world.store.claim_polls(NOW + HOUR, 10, {Brand.SOLIS: 10})
+    assert [job.plant_id for job in rest] == solis[1:]
+
+
+def test_the_limit_of_a_claim_holds_over_limited_and_free_brands(world: World) -> None:
+    for name in "abc":
+        world.apply(named(name))
+    dele = world.apply(named("d", brand=Brand.DELE))
+    claimed = world.store.claim_polls(NOW, 3, {Brand.SOLIS: 10})
+    assert [job.brand for job in claimed] == [Brand.DELE, Brand.SOLIS, Brand.SOLIS]
+    assert claimed[0].plant_id == dele
+
+
+def test_a_limited_brand_gives_no_more_daily_jobs_than_it_may(world: World) -> None:
+    for name in "ab":
+        world.apply(named(name))
+    world.store.write([world.outcome(job) for job in world.store.claim_polls(NOW, 10)])
+    late = NOW + 24 * HOUR
+    assert world.store.claim_days(late, 10, {Brand.SOLIS: 0}) == []
+    assert len(world.store.claim_days(late, 10, {Brand.SOLIS: 1})) == 1
+    assert len(world.store.claim_days(late, 10)) == 1
 
 
 def test_attempts_are_never_the_same_for_two_claims(world: World) -> None:
@@ -589,6 +632,7 @@ def test_judging_gets_the_previous_declaration(world: World) -> None:
     assert seen_previous == [None, ROOF, None]
 
 
+@pytest.mark.rule("D1.5")
 def test_another_plant_of_the_same_vendor_identity_is_refused(world: World) -> None:
     plant_id = world.apply()
     before = world.context(plant_id)
@@ -601,6 +645,7 @@ def test_another_plant_of_the_same_vendor_identity_is_refused(world: World) -> N
     assert world.store.apply(plant_id, other, 61, NOW, judge_declared).result is ApplyResult.APPLIED
 
 
+@pytest.mark.rule("D1.3")
 def test_setting_the_vendor_id_replaces_the_row_that_never_polled(world: World) -> None:
     pending = replace(ROOF, uid=PENDING_UID, vendor_plant_id=None)
     old_id = world.apply(pending)
@@ -610,6 +655,7 @@ def test_setting_the_vendor_id_replaces_the_row_that_never_polled(world: World) 
     assert world.store.apply(old_id, pending, 10, NOW, judge_declared).result is ApplyResult.STALE
 
 
+@pytest.mark.rule("D1.4")
 def test_the_same_name_with_another_identity_starts_afresh_and_ends_the_old_one(world: World) -> None:
     old_id = world.apply()
     world.poll()
@@ -621,6 +667,7 @@ def test_the_same_name_with_another_identity_starts_afresh_and_ends_the_old_one(
     assert world.store.apply(old_id, ROOF, 15, NOW, judge_declared).result is ApplyResult.STALE
 
 
+@pytest.mark.rule("D1.4")
 def test_a_plant_created_again_has_its_history_and_is_mirrored_anew(world: World) -> None:
     plant_id = world.apply()
     world.poll()
@@ -764,6 +811,7 @@ def test_a_change_during_the_patch_is_mirrored_next(world: World) -> None:
     assert world.store.lease_for_mirror(10, NOW + SECOND, 30) == [plant_id]
 
 
+@pytest.mark.rule("D5.7")
 def test_a_status_changed_by_hand_is_mirrored_again(world: World) -> None:
     plant_id = world.apply()
     world.store.acknowledge([MirrorAck(plant_id, 1, 11, "digest")], NOW)

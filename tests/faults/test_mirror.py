@@ -108,6 +108,7 @@ def test_an_old_event_changes_nothing(world: World, plants: Plants, operator_kub
         )
         measure("old event handled", boottime() - proceeded_at)
         world.hold(lambda: _went_back(world.changes()), 3, "an old declaration would show itself now")
+    world.worker()
     world.settle_and_check([plant_id])
 
 
@@ -133,11 +134,12 @@ def test_a_stale_list_deletes_nothing(world: World, plants: Plants, operator_kub
         world.expect(lambda: late.metric("solarinvest_loop_turns_total", loop="resync"), 30, Kind.NOT_RECOVERED, "the stale turn to end")
     assert not world.rows("SELECT 1 FROM plants WHERE deleted_at IS NOT NULL")
     assert not _deletions(world), "not even for a moment"
+    world.worker()
     world.settle_and_check([plant_id])
 
 
 def _deletions(world: World) -> int:
-    """A plant that was deleted and came back has lost its place in the mirror's books or been declared twice: the log tells."""
+    """Plants that the set difference found gone, as its log tells."""
     return sum(role.log_text().count("plant_gone") for role in world.roles)
 
 

@@ -51,6 +51,7 @@ def test_control_without_asking_later_two_exchanges_meet(make_world: MakeWorld) 
 
 
 @pytest.mark.fault
+@pytest.mark.rule("D2.3")
 def test_a_flush_between_claim_and_enqueue_loses_no_job(world: World, measure: Measure) -> None:
     ids = world.seed(PLANTS, interval_s=600)
     scheduler = world.scheduler("after-claim-commit:stop").wait_frozen()

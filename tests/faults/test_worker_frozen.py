@@ -57,6 +57,7 @@ def freeze_a_worker(world: World, point: str, *, wake: str) -> float:
 @pytest.mark.fault
 @pytest.mark.parametrize("wake", ["mid-exchange", "after"])
 @pytest.mark.parametrize("point", ["before-exchange", "before-close"])
+@pytest.mark.rule("D1.10")
 def test_a_worker_that_wakes_up_too_late_does_nothing(world: World, measure: Measure, point: str, wake: str) -> None:
     took = freeze_a_worker(world, point, wake=wake)
     measure(f"SIGSTOP for 60 s, {point}; polled by a worker started after 50 s", took)

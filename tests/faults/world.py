@@ -119,9 +119,11 @@ class World:
             database.close()
         return ids
 
-    def make_due(self, ids: Collection[UUID]) -> None:
-        """Makes polls due now, without waiting for their interval."""
-        self.execute("UPDATE plants SET next_poll_at = now() WHERE plant_id = ANY(%s)", list(ids))
+    def make_due(self, ids: Collection[UUID], *, within_s: float = 0) -> None:
+        """Makes polls due now, or spread over so many seconds, without waiting for their interval."""
+        self.execute(
+            "UPDATE plants SET next_poll_at = now() + random() * make_interval(secs => %s) WHERE plant_id = ANY(%s)", within_s, list(ids)
+        )
 
     def put_off(self, ids: Collection[UUID]) -> None:
         """Makes no job due for a day."""
@@ -131,11 +133,10 @@ class World:
             list(ids),
         )
 
-    def make_days_due(self, ids: Collection[UUID], *, days_ago: int = 1) -> None:
-        """Makes the daily job of the plant's yesterday (or another day) due now."""
+    def make_days_due(self, ids: Collection[UUID]) -> None:
+        """Makes the daily job of the plant's yesterday due now."""
         self.execute(
-            "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - %s WHERE plant_id = ANY(%s)",
-            days_ago,
+            "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1 WHERE plant_id = ANY(%s)",
             list(ids),
         )
 

@@ -157,6 +157,7 @@ def test_a_number_that_is_none_cannot_get_in(kubectl: Kubectl, tmp_path: Path, n
     ],
     ids=json.dumps,
 )
+@pytest.mark.rule("D1.6")
 def test_a_forbidden_change_is_refused(kubectl: Kubectl, fixed: str, change: dict[str, Any], expected: str) -> None:
     with pytest.raises(DevStackError) as refused:
         kubectl.patch(fixed, {"spec": change})
@@ -169,6 +170,7 @@ def fixed(kubectl: Kubectl) -> str:
     return "fixed"
 
 
+@pytest.mark.rule("D1.6")
 def test_a_vendor_id_may_come_later_but_not_change_then(kubectl: Kubectl) -> None:
     kubectl.create("later")
     assert kubectl.patch("later", {"spec": {"vendorPlantId": "1298"}})["spec"]["vendorPlantId"] == "1298"
@@ -353,6 +355,7 @@ def test_one_can_wait_for_a_plant(kubectl: Kubectl, shown: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["plants", "plant", "pl", "solar", "plants.monitor.solarinvest.info"])
+@pytest.mark.rule("D1.1")
 def test_a_plant_is_found_by_every_name_of_its_kind(kubectl: Kubectl, shown: str, name: str) -> None:
     assert shown in kubectl("get", name)
 

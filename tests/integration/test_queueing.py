@@ -91,6 +91,7 @@ class TestEnqueue:
         assert worker.take("w1", 3).jobs == tuple(jobs[:3])
         assert worker.take("w1", 3).jobs == tuple(jobs[3:])
 
+    @pytest.mark.rule("D1.2", "D1.8")
     def test_every_brand_has_its_own_queue_under_the_locked_name(self, client: Redis, queue: RedisQueue) -> None:
         queue.enqueue([poll(n, brand=brand) for n, brand in enumerate(Brand, start=1)])
         for slug in ("solis", "huawei", "goodwe", "dele"):
@@ -135,6 +136,7 @@ class TestEnqueue:
 
 
 class TestTake:
+    @pytest.mark.rule("D1.9")
     def test_taking_removes_the_entry_and_sets_the_lock_with_two_intervals_of_ttl(
         self, client: Redis, queue: RedisQueue, worker: WorkerQueue
     ) -> None:
@@ -196,6 +198,7 @@ class TestTake:
         assert queue.check([job]) == {job: LOST}
         assert client.hget(lock_key(job.plant_id), "owner") == b"huey"
 
+    @pytest.mark.rule("D1.10")
     def test_poll_and_daily_of_one_plant_never_hold_it_both(self, client: Redis, queue: RedisQueue, worker: WorkerQueue) -> None:
         closing = daily(3, uuid4())
         polling = poll(4, closing.plant_id)
@@ -287,6 +290,7 @@ class TestReleaseAndReturn:
         worker.release("w1", jobs)
         assert_at_rest(client)
 
+    @pytest.mark.rule("D1.9")
     def test_only_the_owner_releases(self, client: Redis, queue: RedisQueue, worker: WorkerQueue) -> None:
         job = poll(1)
         queue.enqueue([job])

@@ -84,6 +84,12 @@ class Heard:
     def given_back(self, jobs: int) -> None:
         self.told.append(("given back", jobs))
 
+    def without_budget(self, jobs: int) -> None:
+        self.told.append(("without budget", jobs))
+
+    def retried(self, attempts: int) -> None:
+        self.told.append(("retried", attempts))
+
     def abandoned(self, jobs: int) -> None:
         self.told.append(("abandoned", jobs))
 

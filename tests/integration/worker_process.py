@@ -26,7 +26,7 @@ class Slow:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    def run(self, taken: Sequence[Taken], lease: Lease, may_begin: Callable[[], bool]) -> BatchReport:
+    def run(self, taken: Sequence[Taken], lease: Lease, may_begin: Callable[[], bool], may_retry: Callable[[], bool]) -> BatchReport:
         begun: list[Job] = []
         for item in taken:
             if not may_begin():

@@ -89,6 +89,7 @@ def test_the_packages_keep_every_contract(packages: Path) -> None:
 
 
 @pytest.mark.parametrize("contract", sorted({violation.contract for violation in VIOLATIONS}))
+@pytest.mark.rule("D8.3")
 def test_violations_break_their_contract(contract: str, packages: Path) -> None:
     violations = [violation for violation in VIOLATIONS if violation.contract == contract]
     planted = {violation: violation.plant(packages) for violation in violations}

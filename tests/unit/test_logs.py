@@ -84,6 +84,7 @@ def test_also_deep_inside_of_a_value(lines: Lines, nest: Callable[[object], obje
     ],
     ids=["event", "value", "library", "key"],
 )
+@pytest.mark.rule("D2.11")
 def test_a_known_secret_is_taken_out_wherever_it_stands(lines: Lines, say: Callable[[str], None], secret: str) -> None:
     say(secret)
     assert json.dumps(secret)[1:-1] not in lines.text

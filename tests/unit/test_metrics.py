@@ -43,6 +43,8 @@ def filled() -> Metrics:
     metrics.record_turn("tick", "ok", 0.1)
     metrics.record_dropped(Brand.SOLIS, "broken")
     metrics.record_given_back(Brand.SOLIS, 1)
+    metrics.record_budget_refusals(Brand.SOLIS, 1)
+    metrics.record_retries(Brand.SOLIS, 2)
     metrics.record_abandoned(Brand.SOLIS, 1)
     metrics.record_retired(Brand.SOLIS, "late")
     metrics.set_fleet({(Brand.SOLIS, Status.GREEN): 3}, {Brand.SOLIS: 1.5}, 2.5)
@@ -130,6 +132,7 @@ def test_a_lost_job_has_no_duration() -> None:
     assert not any("duration" in name for name in found)
 
 
+@pytest.mark.rule("D3.5")
 def test_refusals_and_transitions_are_counted() -> None:
     metrics = Metrics()
     metrics.record_outcome(close(plant(active(status=Status.RED)), sees(reading(current_power_w=-1.0, today_energy_kwh=-1.0))))

@@ -89,6 +89,7 @@ def test_metrics_are_served_as_they_are(get: Get) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/plants", "/healthz/x"])
+@pytest.mark.rule("D8.3")
 def test_nothing_else_is_served(get: Get, path: str) -> None:
     assert get(path)[0] == 404
 

@@ -11,6 +11,7 @@ from controller.settings import (
     DatabaseSettings,
     IntegrationSettings,
     KubernetesSettings,
+    LimitSettings,
     LogLevel,
     RedisSettings,
     RetentionSettings,
@@ -18,12 +19,14 @@ from controller.settings import (
     TokenSettings,
     read,
 )
+from integrations.contract import Brand
 
 ALL: list[type[Section]] = [
     CommonSettings,
     DatabaseSettings,
     RedisSettings,
     IntegrationSettings,
+    LimitSettings,
     KubernetesSettings,
     RetentionSettings,
     ApiSettings,
@@ -65,6 +68,8 @@ def test_nothing_set_is_loopback_and_no_mock_mode() -> None:
         (CommonSettings, "METRICS_PORT", "http", "valid integer"),
         (IntegrationSettings, "INTEGRATION_MOCK_MODE", "perhaps", "valid boolean"),
         (KubernetesSettings, "RESYNC_SECONDS", "0.5", "greater than or equal to 1"),
+        (LimitSettings, "LIMIT_DELE_REQUESTS_PER_MINUTE", "9", "greater than or equal to 10"),
+        (LimitSettings, "LIMIT_SOLIS_CONCURRENCY", "0", "greater than or equal to 1"),
         (RetentionSettings, "POLL_LOG_RETENTION_DAYS", "0", "greater than or equal to 1"),
     ],
 )
@@ -75,6 +80,15 @@ def test_a_wrong_value_is_told_with_its_name_and_what_is_allowed(
     text = refusal(section)
     assert text.startswith(f"{name} is {value!r}: ")
     assert said in text
+
+
+@pytest.mark.rule("D2.20")
+def test_every_brand_has_limits_of_its_own_and_none_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {read(LimitSettings).of(brand) for brand in Brand} == {(None, None)}
+    for number, brand in enumerate(Brand):
+        monkeypatch.setenv(f"LIMIT_{brand}_REQUESTS_PER_MINUTE", str(10 + number))
+        monkeypatch.setenv(f"LIMIT_{brand}_CONCURRENCY", str(1 + number))
+    assert [read(LimitSettings).of(brand) for brand in Brand] == [(10 + number, 1 + number) for number in range(len(Brand))]
 
 
 def test_two_wrong_values_are_two_lines(monkeypatch: pytest.MonkeyPatch) -> None:

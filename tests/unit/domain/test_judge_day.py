@@ -27,6 +27,7 @@ def test_a_closed_day_is_backfilled_and_the_next_one_due() -> None:
     assert outcome.next_poll is None
 
 
+@pytest.mark.rule("D4.4")
 def test_a_backfilled_day_is_no_sign_of_life_and_no_poll() -> None:
     before = plant(active(day_due_date=TODAY, day_due_at=DUE, last_seen_at=DUE - 3 * HOUR))
     live = close(before, SeenDays({TODAY: 12.0}), DUE, day_job()).live
@@ -42,6 +43,7 @@ def test_implausible_days_of_the_series_are_refused_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(("late", "following"), [(1, TODAY + DAY), (3, TODAY + DAY), (4, TODAY + DAY), (9, TODAY + 6 * DAY)])
+@pytest.mark.rule("D4.5")
 def test_after_a_long_outage_days_are_closed_from_the_third_back(late: int, following: date) -> None:
     outcome = close(plant(active()), SeenDays({}), DUE + late * DAY, day_job())
     assert outcome.live.day_due_date == following

@@ -38,6 +38,7 @@ def test_pending_docs_comes_before_suspension() -> None:
     assert declare(new_plant(declared(vendor_plant_id=None, suspend=True)), None).live.integration is PENDING
 
 
+@pytest.mark.rule("D5.9")
 def test_suspending_stops_everything_but_the_alerts_stay() -> None:
     offline = alert(AlertType.OFFLINE, Severity.CRITICAL)
     before = plant(active(status=Status.RED), declared(suspend=True, generation=2), alerts=(offline,))
@@ -56,6 +57,7 @@ def test_a_request_at_a_suspended_plant_is_answered() -> None:
 @pytest.mark.parametrize(
     ("silence", "status", "opens"), [(HOUR, Status.GREEN, False), (3 * HOUR, Status.YELLOW, False), (2 * DAY, Status.RED, True)]
 )
+@pytest.mark.rule("D5.9")
 def test_a_resumed_plant_is_judged_and_polled_at_once(silence: timedelta, status: Status, opens: bool) -> None:
     live = active(integration=DISABLED, status=Status.GREY, last_seen_at=NOON - silence, active_since=NOON - 9 * DAY)
     outcome = declare(plant(live, declared(generation=3), next_poll_at=None), declared(suspend=True, generation=2))
@@ -70,6 +72,7 @@ def test_a_resumed_plant_closes_the_days_it_missed_back_to_the_third() -> None:
         assert declare(plant(live), declared(suspend=True)).live.day_due_date == TODAY - first * DAY
 
 
+@pytest.mark.rule("D5.2")
 def test_a_plant_never_seen_gets_its_24_hours_anew_when_it_returns() -> None:
     live = active(integration=DISABLED, last_seen_at=None, active_since=NOON - 9 * DAY)
     outcome = declare(plant(live, declared(generation=3)), declared(suspend=True, generation=2))
@@ -103,6 +106,7 @@ def test_an_unchanged_plant_without_a_slot_returns_to_its_grid() -> None:
 
 
 @pytest.mark.parametrize("change", [{"generation": 2}, {"scenario": "healthy2"}, {"poll_requested": "try"}], ids=str)
+@pytest.mark.rule("D5.10")
 def test_a_paused_plant_stays_paused_and_gets_one_trial_poll(change: dict[str, object]) -> None:
     live = active(integration=PAUSED, status=Status.GREY, status_since=NOON - HOUR)
     outcome = declare(plant(live, declared(**change), next_poll_at=None), declared())

@@ -35,6 +35,7 @@ VENDOR_ERRORS = [error for error in PollError if not error.is_ours]
 OURS = [PollError.WORKER_LOST, PollError.LOCKED, PollError.SUPERSEDED, PollError.CANCELLED]
 
 
+@pytest.mark.rule("D2.12")
 def test_the_closed_list_of_errors_is_the_contract() -> None:
     assert [error for error in PollError if error.is_ours] == OURS
     assert {*VENDOR_ERRORS} == {
@@ -68,6 +69,7 @@ def test_a_failed_poll_is_logged_and_counted_and_changes_no_value(error: PollErr
 
 
 @pytest.mark.parametrize("error", [error for error in VENDOR_ERRORS if error not in ("AUTH_FAILED", "RATE_LIMIT_EXCEEDED")])
+@pytest.mark.rule("D2.16")
 def test_other_failures_wait_for_the_next_slot(error: PollError) -> None:
     outcome = close(plant(), Failed(error))
     assert outcome.next_poll is None
@@ -89,6 +91,7 @@ def test_a_failing_poll_lets_the_clock_judge(silence: timedelta) -> None:
 # Authentication
 
 
+@pytest.mark.rule("D2.13")
 def test_refused_credentials_pause_the_plant_and_stop_its_polls() -> None:
     outcome = close(plant(), Failed(PollError.AUTH_FAILED))
     assert (outcome.live.integration, outcome.live.status, outcome.live.reason) == (PAUSED, Status.GREY, Reason.PAUSED_AUTH_ERROR)
@@ -96,6 +99,7 @@ def test_refused_credentials_pause_the_plant_and_stop_its_polls() -> None:
     assert (outcome.live.clock_due_at, outcome.live.day_due_at) == (None, None)
 
 
+@pytest.mark.rule("D5.11")
 def test_a_trial_poll_that_is_refused_again_changes_no_status() -> None:
     outcome = close(plant(active(integration=PAUSED, status=Status.GREY, status_since=NOON - DAY)), Failed(PollError.AUTH_FAILED))
     assert (outcome.live.integration, outcome.live.status_since, outcome.transition) == (PAUSED, NOON - DAY, None)
@@ -103,6 +107,7 @@ def test_a_trial_poll_that_is_refused_again_changes_no_status() -> None:
 
 
 @pytest.mark.parametrize("error", [error for error in VENDOR_ERRORS if error is not PollError.AUTH_FAILED])
+@pytest.mark.rule("D5.11")
 def test_any_other_end_of_a_trial_poll_lifts_the_pause(error: PollError) -> None:
     live = active(integration=PAUSED, last_seen_at=NOON - 3 * DAY)
     outcome = close(plant(live), Failed(error))
@@ -123,6 +128,7 @@ def test_a_trial_poll_that_came_to_nothing_is_tried_again(error: PollError) -> N
     assert (outcome.live.integration, outcome.next_poll) == (PAUSED, NextPoll(NOON))
 
 
+@pytest.mark.rule("D5.9")
 def test_while_paused_no_alert_opens_or_resolves() -> None:
     offline = alert(AlertType.OFFLINE, Severity.CRITICAL)
     for known in ((), (offline,)):
@@ -151,6 +157,7 @@ SLOT = next_slot(ROOF, 600, NOON)
         (None, 60, NOON + RATE_LIMIT_BACKOFF_MAX),
     ],
 )
+@pytest.mark.rule("D2.14")
 def test_a_rate_limit_pushes_the_next_poll_out(retry_after_s: float | None, failures: int, due: datetime) -> None:
     outcome = close(plant(active(consecutive_failures=failures)), Failed(PollError.RATE_LIMIT_EXCEEDED, retry_after_s=retry_after_s))
     assert outcome.next_poll == NextPoll(due)
@@ -167,6 +174,7 @@ def test_a_rate_limit_never_polls_a_plant_before_its_next_slot() -> None:
 # Alarms
 
 
+@pytest.mark.rule("D2.17", "D6.25")
 def test_a_failed_alarm_lookup_leaves_success_and_resolves_nothing() -> None:
     outcome = close(plant(alerts=(alert(),)), Seen(reading(), None, PollError.VENDOR_ERROR))
     assert outcome.log is not None
@@ -175,6 +183,7 @@ def test_a_failed_alarm_lookup_leaves_success_and_resolves_nothing() -> None:
     assert outcome.days
 
 
+@pytest.mark.rule("D2.17")
 def test_refused_credentials_at_the_alarms_pause_too_and_keep_the_reading() -> None:
     outcome = close(plant(), Seen(reading(), None, PollError.AUTH_FAILED))
     assert (outcome.live.integration, outcome.next_poll) == (PAUSED, NextPoll(None))
@@ -182,6 +191,7 @@ def test_refused_credentials_at_the_alarms_pause_too_and_keep_the_reading() -> N
 
 
 @pytest.mark.parametrize(("retry_after_s", "pause_s"), [(1800.0, 1800), (None, 600)])
+@pytest.mark.rule("D2.17")
 def test_a_rate_limit_at_the_alarms_pushes_out_too(retry_after_s: float | None, pause_s: int) -> None:
     outcome = close(plant(), Seen(reading(), None, PollError.RATE_LIMIT_EXCEEDED, retry_after_s))
     assert outcome.next_poll == NextPoll(max(SLOT, NOON + timedelta(seconds=pause_s)))
@@ -195,6 +205,7 @@ def test_a_critical_alarm_turns_the_plant_red_and_its_end_turns_it_green() -> No
     assert (healed.live.status, healed.live.status_since) == (Status.GREEN, NOON + HOUR)
 
 
+@pytest.mark.rule("D5.3", "D6.26")
 def test_an_acknowledged_critical_alert_keeps_the_plant_red() -> None:
     acked = alert(severity=Severity.CRITICAL, state=AlertState.ACKED)
     outcome = close(plant(alerts=(acked,)), sees(alarms=listed(alarm(severity=Severity.CRITICAL))))
@@ -205,10 +216,12 @@ def test_an_acknowledged_critical_alert_keeps_the_plant_red() -> None:
 
 
 @pytest.mark.parametrize(("said", "kept"), [(NOON - HOUR, NOON), (None, NOON), (NOON + TICK, NOON + TICK)])
+@pytest.mark.rule("D3.8")
 def test_last_seen_never_goes_back(said: object, kept: object) -> None:
     assert close(plant(), sees(reading(last_seen_at=said)), NOON + HOUR).live.last_seen_at == kept
 
 
+@pytest.mark.rule("D3.9")
 def test_a_fresh_sample_is_no_sign_of_life() -> None:
     outcome = close(plant(active(last_seen_at=NOON - 3 * HOUR)), sees(reading(last_seen_at=None)))
     assert (outcome.live.status, outcome.live.sampled_at) == (Status.YELLOW, NOON)
@@ -228,6 +241,7 @@ def test_a_sample_without_power_shows_none() -> None:
     assert close(plant(active(current_power_w=9.0)), sees(reading(current_power_w=None))).live.current_power_w is None
 
 
+@pytest.mark.rule("D3.4", "D3.5")
 def test_refused_values_are_told_and_the_poll_is_a_success() -> None:
     outcome = close(plant(), sees(reading(current_power_w=-1.0, today_energy_kwh=math.nan)))
     assert outcome.log is not None
@@ -317,6 +331,7 @@ def test_a_deleted_plant_only_gets_its_log(result: Seen | Failed) -> None:
 
 
 @pytest.mark.parametrize("error", OURS)
+@pytest.mark.rule("D2.10")
 def test_a_job_that_says_nothing_of_the_plant_is_no_failure_and_due_again_at_once(error: PollError) -> None:
     before = plant(active(consecutive_failures=2, last_error=PollError.VENDOR_ERROR))
     outcome = close(before, Failed(error))

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.domain.judge import is_pollable, judge_clock, judge_declared, judge_lost
 from controller.domain.outcome import Failed, Job, JobResult, Outcome, Seen, SeenDays
-from controller.domain.plant import AlertType, Declaration, Integration, JobType, PlantContext, PollError, PollStatus, Status
+from controller.domain.plant import AlertType, Declaration, Integration, JobType, PlantContext, PollError, PollStatus, Status, StatusPolicy
 from controller.domain.status import decide_status
 from integrations.contract import Brand, Reading
 from tests.unit.domain.cases import DAY, NOON, ROOF, TICK, alarm, close, listed, new_plant, stored
@@ -40,6 +41,8 @@ class CloseDay(msgspec.Struct, frozen=True):
     result: JobResult
 
 
+ACK_ALL = ("all",)
+"""Stands for the ids of the alerts that are active then."""
 Event = Declare | Clock | Lost | Poll | CloseDay
 _SERIES = st.dictionaries(st.integers(0, 4).map(lambda back: NOON.date() - back * DAY), st.floats(0, 200), max_size=3)
 _ERRORS = st.builds(Failed, st.sampled_from(PollError), st.just(""), st.none() | st.floats(-1e5, 1e13))
@@ -62,6 +65,10 @@ _CHANGES = st.fixed_dictionaries(
         "scenario": st.sampled_from(["healthy", "fault"]),
         "poll_requested": st.sampled_from([None, "a", "b"]),
         "uid": st.sampled_from(["uid-1", "uid-2"]),
+        "status_policy": st.sampled_from(StatusPolicy),
+        "latitude": st.sampled_from([None, -23.5, 69.7]),
+        "longitude": st.just(-46.6),
+        "acked": st.just(ACK_ALL),
     },
 )
 EVENTS = st.one_of(
@@ -78,6 +85,8 @@ def judged(context: PlantContext, event: Event, now: datetime) -> Outcome:
     match event:
         case Declare(changes):
             previous = context.declaration
+            if changes.get("acked") == ACK_ALL:
+                changes = {**changes, "acked": tuple(entry.id for entry in context.alerts)}
             current: Declaration = _replace(previous, generation=previous.generation + 1, **changes)
             return judge_declared(_replace(context, declaration=current), previous, now)
         case Clock():
@@ -125,15 +134,17 @@ def lives(steps: list[tuple[int, Event]]) -> list[tuple[datetime, Outcome]]:
 
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
+@pytest.mark.rule("D5.7")
 def test_the_status_is_what_the_rules_say_of_the_rows(steps: list[tuple[int, Event]]) -> None:
     for now, outcome in lives(steps):
         after = stored(outcome)
-        decision = decide_status(after.live, after.alerts, now)
+        decision = decide_status(after.live, after.alerts, now, after.declaration.daylight_site)
         assert (after.live.status, after.live.reason, after.live.clock_due_at) == (decision.status, decision.reason, decision.next_change)
 
 
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
+@pytest.mark.rule("D6.2")
 def test_at_most_one_alert_a_key_is_active_and_no_id_is_used_twice(steps: list[tuple[int, Event]]) -> None:
     opened: dict[object, object] = {}
     for _, outcome in lives(steps):
@@ -185,6 +196,7 @@ def test_a_clock_that_comes_at_each_due_instant_misses_no_change(steps: list[tup
 
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
+@pytest.mark.rule("D5.9")
 def test_only_active_plants_have_closes_due_and_are_judged(steps: list[tuple[int, Event]]) -> None:
     for now, outcome in lives(steps):
         live = outcome.live
@@ -200,6 +212,7 @@ def test_only_active_plants_have_closes_due_and_are_judged(steps: list[tuple[int
 
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
+@pytest.mark.rule("D2.5")
 def test_every_closed_job_has_one_log_and_an_error_names_its_type(steps: list[tuple[int, Event]]) -> None:
     for (_, outcome), (_, event) in zip(lives(steps)[1:], steps, strict=True):
         assert (outcome.log is not None) is isinstance(event, Poll | CloseDay | Lost)
@@ -233,3 +246,38 @@ def test_a_night_of_clock_steps_walks_through_the_colours_once() -> None:
     assert [entry.type for entry in context.alerts].count(AlertType.OFFLINE) == 1
     assert context.live.status_since is not None
     assert context.live.status_since.astimezone(ZoneInfo("UTC")) == datetime(2026, 3, 11, 12, 10, tzinfo=UTC)
+
+
+@pytest.mark.rule("D6.26")
+@settings(max_examples=80, deadline=None)
+@given(STEPS)
+def test_acknowledging_changes_no_status_and_opens_and_resolves_nothing(steps: list[tuple[int, Event]]) -> None:
+    """The same life without it differs in nothing but the state, time and author on the alerts."""
+    silent = [(seconds, _without_acks(event)) for seconds, event in steps]
+    for (_, acked), (_, bare) in zip(lives(steps), lives(silent), strict=True):
+        assert (acked.live.status, acked.live.reason, acked.live.clock_due_at) == (
+            bare.live.status,
+            bare.live.reason,
+            bare.live.clock_due_at,
+        )
+        assert acked.days == bare.days
+        known, unknown = stored(acked).alerts, stored(bare).alerts
+        assert {(entry.id, entry.severity, entry.opened_at) for entry in known} == {
+            (entry.id, entry.severity, entry.opened_at) for entry in unknown
+        }
+
+
+def _without_acks(event: Event) -> Event:
+    if not isinstance(event, Declare):
+        return event
+    return Declare({name: value for name, value in event.changes.items() if name != "acked"})
+
+
+@pytest.mark.rule("D5.7")
+@settings(max_examples=40, deadline=None)
+@given(STEPS, STEPS)
+def test_the_order_of_two_plants_events_never_matters(here: list[tuple[int, Event]], there: list[tuple[int, Event]]) -> None:
+    """Judging shares nothing between plants, caches included: in turn or one after the other, both live the same lives."""
+    apart = (lives(here), lives(there))
+    lives([step for pair in zip(here, there, strict=False) for step in pair])
+    assert (lives(there), lives(here)) == apart[::-1]

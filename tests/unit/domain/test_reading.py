@@ -25,6 +25,7 @@ def believed(what: Reading, live: LiveState | None = None, capacity_kwp: float |
 
 @pytest.mark.parametrize("value", IMPLAUSIBLE)
 @pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.rule("D3.4")
 def test_an_implausible_number_is_refused_alone(name: str, value: float) -> None:
     whole = reading(grid_injection_power_w=100.0)
     found = believe(msgspec.structs.replace(whole, **{name: value}), active(), None, NOON)
@@ -40,6 +41,7 @@ def test_a_plausible_number_is_believed(name: str, value: float) -> None:
     assert found.refused == ()
 
 
+@pytest.mark.rule("D3.3")
 def test_missing_values_stay_missing_and_are_no_refusal() -> None:
     found = believe(Reading(sampled_at=NOON), active(), None, NOON)
     assert found.reading == Reading(sampled_at=NOON)
@@ -47,6 +49,7 @@ def test_missing_values_stay_missing_and_are_no_refusal() -> None:
 
 
 @pytest.mark.parametrize(("energy", "stands"), [(120.0, True), (120.1, False)])
+@pytest.mark.rule("D3.4")
 def test_a_day_brings_at_most_its_capacity_around_the_clock(energy: float, stands: bool) -> None:
     found = believe(reading(today_energy_kwh=energy), active(), 5.0, NOON)
     assert (found.reading.today_energy_kwh == energy) is stands
@@ -58,22 +61,26 @@ def test_the_capacity_bounds_no_lifetime_counter() -> None:
 
 
 @pytest.mark.parametrize("ahead", [TICK, timedelta(minutes=1), MINUTES_5])
+@pytest.mark.rule("D3.6")
 def test_a_timestamp_a_little_ahead_is_the_instant_of_the_poll(ahead: timedelta) -> None:
     assert believed(reading(NOON + ahead)) == reading(NOON)
 
 
+@pytest.mark.rule("D3.7")
 def test_a_last_seen_further_ahead_is_refused_alone() -> None:
     found = believe(reading(last_seen_at=NOON + MINUTES_5 + TICK), active(), None, NOON)
     assert found.reading == reading(last_seen_at=None)
     assert found.refused == ("last_seen_at",)
 
 
+@pytest.mark.rule("D3.7")
 def test_a_sample_time_further_ahead_takes_energy_and_power_along() -> None:
     found = believe(reading(sampled_at=NOON + MINUTES_5 + TICK, grid_injection_power_w=1.0), active(), None, NOON)
     assert found.reading == Reading(last_seen_at=NOON)
     assert "sampled_at" in found.refused
 
 
+@pytest.mark.rule("D3.10")
 def test_last_seen_stands_for_a_sample_time_that_the_vendor_does_not_give() -> None:
     assert believed(reading(sampled_at=None, last_seen_at=NOON - HOUR)).sampled_at == NOON - HOUR
 
@@ -82,6 +89,7 @@ def test_a_refused_sample_time_is_not_replaced_by_last_seen() -> None:
     assert believed(reading(sampled_at=NOON + HOUR)).sampled_at is None
 
 
+@pytest.mark.rule("D3.10")
 def test_with_neither_time_there_is_no_sample_time() -> None:
     assert believed(reading(sampled_at=None, last_seen_at=None)).sampled_at is None
     assert believed(reading(sampled_at=None, last_seen_at=NOON + HOUR)).sampled_at is None
@@ -113,6 +121,7 @@ def counted(steps: list[tuple[timedelta, float | None]], live: LiveState) -> lis
         ([(HOUR, 10.0), (12 * HOUR, None), (DAY + HOUR, 12.0)], [5000.0, 5000.0, 12.0]),
     ],
 )
+@pytest.mark.rule("D3.11")
 def test_a_falling_counter_is_refused_until_it_has_been_low_for_24_hours(
     steps: list[tuple[timedelta, float | None]], kept: list[float]
 ) -> None:

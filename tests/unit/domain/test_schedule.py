@@ -44,23 +44,27 @@ def test_the_next_slot_is_the_first_of_the_grid_strictly_after_the_instant(plant
 
 
 @given(st.uuids(), INTERVALS, INSTANTS, INSTANTS)
+@pytest.mark.rule("D2.2")
 def test_a_restart_does_not_move_a_plant_on_its_grid(plant_id: UUID, interval_s: int, one: datetime, other: datetime) -> None:
     apart = next_slot(plant_id, interval_s, one) - next_slot(plant_id, interval_s, other)
     assert apart % timedelta(seconds=interval_s) == timedelta(0)
 
 
 @pytest.mark.parametrize("interval_s", [60, 600, 86_400])
+@pytest.mark.rule("D2.2")
 def test_plants_are_spread_over_the_interval(interval_s: int) -> None:
     plants = [uuid5(ROOF, str(number)) for number in range(2_000)]
     tenths = [int((next_slot(plant_id, interval_s, NOON) - NOON).total_seconds() * 10 / interval_s) for plant_id in plants]
     assert all(140 <= tenths.count(tenth) + (tenths.count(10) if tenth == 9 else 0) <= 260 for tenth in range(10))
 
 
+@pytest.mark.rule("D2.1")
 def test_the_interval_is_never_shorter_than_the_vendor_recommends() -> None:
     vendor = VendorCapabilities(recommended_min_interval_seconds=300, timeout_seconds=10.0)
     assert [effective_interval_s(declared, vendor) for declared in (60, 300, 600)] == [300, 300, 600]
 
 
+@pytest.mark.rule("D1.9")
 def test_the_lock_lives_for_two_intervals() -> None:
     assert lock_ttl_s(600) == 1200
 
@@ -101,6 +105,7 @@ def test_every_shifted_day_that_exists_is_closed_within_itself_or_at_its_end(nam
 @example("America/Nuuk", date(2027, 3, 27), 539)
 @example("Pacific/Apia", date(2011, 12, 29), 539)
 @example("Africa/Cairo", date(2024, 4, 25), 539)
+@pytest.mark.rule("D4.5")
 def test_a_day_is_closed_in_its_last_ten_minutes_or_at_its_end(name: str, day: date, phase: int) -> None:
     zone = ZoneInfo(name)
     if not exists(day, zone):
@@ -149,6 +154,7 @@ def exists(day: date, zone: ZoneInfo) -> bool:
         (APIA, date(2011, 12, 29), datetime(2011, 12, 30, 9, 50, tzinfo=UTC)),
     ],
 )
+@pytest.mark.rule("D4.5")
 def test_days_that_the_clock_shifts_close_at_the_right_instant(zone: ZoneInfo, day: date, closes: datetime) -> None:
     assert close_at(day, zone, 0) == closes
 

@@ -48,6 +48,7 @@ def test_the_first_sample_makes_the_row_of_its_day() -> None:
             last_seen_at=NOON - HOUR,
             source_sampled_at=NOON,
             backfilled=False,
+            sampled_energy_kwh=12.5,
         )
     }
 
@@ -64,6 +65,7 @@ def test_the_first_sample_makes_the_row_of_its_day() -> None:
         (datetime(2018, 2, 18, 2, 30, tzinfo=UTC), date(2018, 2, 17)),
     ],
 )
+@pytest.mark.rule("D4.2")
 def test_the_day_is_the_local_one_of_the_sample_whatever_the_clock_says(sampled: datetime, day: date) -> None:
     assert list(after([], reading(sampled), zone=SAO_PAULO, now=sampled + 8 * HOUR)) == [day]
 
@@ -73,20 +75,24 @@ def test_a_reading_of_yesterday_after_midnight_goes_to_yesterday() -> None:
     assert {day: known.today_energy_kwh for day, known in rows.items()} == {YESTERDAY: 31.0}
 
 
+@pytest.mark.rule("D3.10")
 def test_no_sample_time_makes_no_row() -> None:
     assert after([], reading(sampled_at=None)) == {}
 
 
+@pytest.mark.rule("D4.6")
 def test_no_energy_makes_no_row() -> None:
     assert after([], reading(today_energy_kwh=None)) == {}
 
 
+@pytest.mark.rule("D4.6")
 def test_without_energy_an_existing_row_still_takes_the_peak() -> None:
     found = after([row(peak_power_w=2000.0)], reading(today_energy_kwh=None))[TODAY]
     assert (found.peak_power_w, found.today_energy_kwh, found.current_power_w) == (3000.0, 10.0, 3000.0)
 
 
 @pytest.mark.parametrize(("back", "counts"), [(0, True), (1, True), (3, True), (4, False), (40, False)])
+@pytest.mark.rule("D4.7")
 def test_samples_count_back_to_three_days_ago(back: int, counts: bool) -> None:
     assert bool(after([], reading(NOON - back * DAY))) is counts
 
@@ -95,11 +101,13 @@ def test_samples_count_back_to_three_days_ago(back: int, counts: bool) -> None:
     ("powers", "peak"),
     [([100.0, 300.0, 200.0], 300.0), ([None, 50.0, None], 50.0), ([None, None], None), ([0.0, None], 0.0)],
 )
+@pytest.mark.rule("D4.3")
 def test_the_peak_is_the_largest_power_of_the_day(powers: list[float | None], peak: float | None) -> None:
     samples = [reading(NOON + number * HOUR, current_power_w=power) for number, power in enumerate(powers)]
     assert after([], *samples)[TODAY].peak_power_w == peak
 
 
+@pytest.mark.rule("D3.3")
 def test_missing_power_is_shown_as_missing_not_as_zero() -> None:
     assert after([], reading(), reading(NOON + HOUR, current_power_w=None))[TODAY].current_power_w is None
 
@@ -132,16 +140,60 @@ def test_a_missing_counter_keeps_the_last_one() -> None:
         ([30.0, 0.5, 0.2], 0.5),
         # Never reset, then more than yesterday: today's.
         ([30.0, 31.0, 3.0], 31.0),
+        # Risen to exactly yesterday's 30: today's own.
+        ([10.0, 20.0, 30.0, 0.0], 30.0),
+        ([10.0, 5.0, 30.0, 0.0], 30.0),
+        # Reset late, then risen to exactly yesterday's.
+        ([30.0, 0.0, 30.0, 4.0], 30.0),
     ],
 )
+@pytest.mark.rule("D4.8")
 def test_the_energy_of_a_day_only_rises_unless_it_repeats_yesterday(energies: list[float], stands: float) -> None:
     samples = [reading(MIDNIGHT + number * HOUR, today_energy_kwh=value) for number, value in enumerate(energies, 1)]
     assert energy(TODAY, [row(YESTERDAY, 30.0)], *samples) == stands
 
 
+@pytest.mark.rule("D4.9")
 def test_without_yesterday_nothing_lowers_a_day() -> None:
     samples = [reading(MIDNIGHT + number * HOUR, today_energy_kwh=value) for number, value in enumerate((30.0, 0.0), 1)]
     assert energy(TODAY, [row(YESTERDAY - DAY, 30.0)], *samples) == 30.0
+
+
+def test_yesterday_raised_since_is_still_what_was_repeated() -> None:
+    """The daily job raises the last reading, 30.0, to the series' 30.4; the vendor repeats the one or the other until it resets."""
+    known = after([], reading(NOON - DAY, today_energy_kwh=30.0))
+    repeated = after(known.values(), reading(MIDNIGHT, today_energy_kwh=30.0))
+    raised = {**repeated, YESTERDAY: series(repeated.values(), d1=30.4)[YESTERDAY]}
+    assert raised[YESTERDAY].today_energy_kwh == 30.4
+    assert energy(TODAY, raised.values(), reading(MIDNIGHT + HOUR, today_energy_kwh=0.1)) == 0.1
+    before = {**known, YESTERDAY: series(known.values(), d1=30.4)[YESTERDAY]}
+    for value in (30.0, 30.4):
+        samples = [reading(MIDNIGHT, today_energy_kwh=value), reading(MIDNIGHT + HOUR, today_energy_kwh=0.1)]
+        assert energy(TODAY, before.values(), *samples) == 0.1
+
+
+def test_what_the_series_raises_is_no_repetition_any_more() -> None:
+    rows = after([row(YESTERDAY, 30.0)], reading(MIDNIGHT, today_energy_kwh=29.0))
+    raised = {**rows, TODAY: series(rows.values(), d0=30.0)[TODAY]}
+    assert energy(TODAY, [row(YESTERDAY, 30.0), *raised.values()], reading(MIDNIGHT + HOUR, today_energy_kwh=1.0)) == 30.0
+
+
+def test_the_day_before_is_the_one_that_exists() -> None:
+    apia = ZoneInfo("Pacific/Apia")
+    now = datetime(2011, 12, 31, 8, 0, tzinfo=apia)
+    eve = row(date(2011, 12, 29), 30.0, timezone="Pacific/Apia")
+    first = merge_sample([eve], reading(now, today_energy_kwh=30.0), apia, now)
+    assert first is not None
+    second = merge_sample([eve, first], reading(now + HOUR, today_energy_kwh=1.0), apia, now + HOUR)
+    assert second is not None
+    assert (second.date, second.today_energy_kwh) == (date(2011, 12, 31), 1.0)
+
+
+def test_a_day_that_the_zone_skipped_makes_no_row() -> None:
+    apia = ZoneInfo("Pacific/Apia")
+    days = {date(2011, 12, day): float(day) for day in range(28, 32)}
+    made = merge_series([], days, date(2011, 12, 31), apia)
+    assert [row.date.day for row in made] == [28, 29, 31]
 
 
 def test_a_late_reset_does_not_touch_yesterday() -> None:
@@ -154,6 +206,7 @@ def test_a_backfilled_day_that_equals_the_one_before_is_no_repetition() -> None:
     assert energy(TODAY, rows, reading(today_energy_kwh=3.0)) == 30.0
 
 
+@pytest.mark.rule("D4.13")
 def test_a_row_keeps_its_timezone_when_the_plant_changes_its_own() -> None:
     assert after([row(TODAY, 1.0, timezone="America/Sao_Paulo")], reading(today_energy_kwh=9.0))[TODAY].timezone == "America/Sao_Paulo"
 
@@ -211,6 +264,7 @@ def series(rows: Iterable[Snapshot], **energies: float) -> dict[date, Snapshot]:
     return {changed.date: changed for changed in merge_series(rows, by_day, TODAY, UTC_ZONE)}
 
 
+@pytest.mark.rule("D4.10")
 def test_missing_days_are_backfilled_without_a_peak() -> None:
     assert series([], d0=5.0, d3=8.0) == {
         TODAY: Snapshot(date=TODAY, timezone="UTC", today_energy_kwh=5.0, backfilled=True),
@@ -218,21 +272,25 @@ def test_missing_days_are_backfilled_without_a_peak() -> None:
     }
 
 
+@pytest.mark.rule("D4.10")
 def test_dates_outside_of_the_last_three_days_are_ignored() -> None:
     by_day = {TODAY + DAY: 1.0, TODAY - 4 * DAY: 2.0}
     assert merge_series([], by_day, TODAY, UTC_ZONE) == ()
 
 
+@pytest.mark.rule("D4.11")
 def test_a_zero_without_a_sample_is_no_data() -> None:
     assert series([], d0=0.0, d1=0.0) == {}
 
 
+@pytest.mark.rule("D4.10")
 def test_a_half_known_day_is_raised_and_stays_what_it_was() -> None:
     known = row(YESTERDAY, 10.0, peak_power_w=900.0, timezone="America/Sao_Paulo", last_seen_at=NOON - DAY, source_sampled_at=NOON - DAY)
-    assert series([known], d1=14.0) == {YESTERDAY: msgspec.structs.replace(known, today_energy_kwh=14.0)}
+    assert series([known], d1=14.0) == {YESTERDAY: msgspec.structs.replace(known, today_energy_kwh=14.0, energy_moved=True)}
 
 
 @pytest.mark.parametrize("value", [10.0, 9.0, 0.0])
+@pytest.mark.rule("D4.10")
 def test_no_day_is_lowered_by_the_series(value: float) -> None:
     assert series([row(YESTERDAY, 10.0)], d1=value) == {}
 

@@ -28,6 +28,7 @@ GREEN, YELLOW, RED, GREY = Status.GREEN, Status.YELLOW, Status.RED, Status.GREY
         (90 * DAY, RED, Reason.OFFLINE, None),
     ],
 )
+@pytest.mark.rule("D5.3", "D5.4", "D5.5", "D5.6")
 def test_the_status_follows_the_silence(silence: timedelta, status: Status, reason: Reason, next_change: timedelta | None) -> None:
     decision = decide_status(active(), [], NOON + silence)
     assert (decision.status, decision.reason) == (status, reason)
@@ -46,6 +47,7 @@ def test_the_status_follows_the_silence(silence: timedelta, status: Status, reas
         ([alert(severity=Severity.HIGH)], timedelta(0), GREEN, Reason.REPORTING),
     ],
 )
+@pytest.mark.rule("D5.3", "D5.4", "D5.5")
 def test_the_worst_rule_that_holds_gives_the_status(alerts: list[Alert], silence: timedelta, status: Status, reason: Reason) -> None:
     decision = decide_status(active(), alerts, NOON + silence)
     assert (decision.status, decision.reason) == (status, reason)
@@ -64,6 +66,7 @@ def test_acknowledging_a_critical_alert_keeps_the_plant_red_until_it_is_resolved
         (Integration.PAUSED_AUTH_ERROR, Reason.PAUSED_AUTH_ERROR),
     ],
 )
+@pytest.mark.rule("D5.1")
 def test_a_plant_that_is_not_active_is_grey_whatever_else_holds(integration: Integration, reason: Reason) -> None:
     for silence in (timedelta(0), 3 * HOUR, 3 * DAY):
         decision = decide_status(active(integration=integration), [CRITICAL], NOON + silence)
@@ -78,6 +81,7 @@ def test_a_plant_that_is_not_active_is_grey_whatever_else_holds(integration: Int
         (DAY + TICK, RED, Reason.NEVER_SEEN, None),
     ],
 )
+@pytest.mark.rule("D5.2")
 def test_a_plant_never_seen_is_grey_for_a_day_and_then_red(
     waiting: timedelta, status: Status, reason: Reason, next_change: timedelta | None
 ) -> None:

@@ -190,7 +190,6 @@ def test_the_chart_gives_its_line_of_generation_without_the_days_to_come() -> No
 
     assert normalise.chart_of_days(answer(envelope({"lines": lines}))) == days
     assert normalise.chart_of_days(answer(envelope({"lines": [{"label": "Generation (kWh)", "xy": points}]}))) == days
-    assert normalise.chart_of_days(answer(envelope(None))) == {}
 
 
 def test_the_documented_warning_is_read_in_the_plants_zone() -> None:

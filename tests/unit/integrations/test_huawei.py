@@ -58,6 +58,7 @@ def vendor(items: dict[int, list[Any]], kpi: dict[str, Any] | None = None) -> Ve
             "/thirdData/getStationRealKpi": kpi or stations(),
             "/thirdData/getDevList": devices(*listed),
             "/thirdData/getDevRealKpi": device_kpi,
+            "/thirdData/getDevHistoryKpi": envelope([]),
         }
     )
 

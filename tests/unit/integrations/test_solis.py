@@ -168,6 +168,7 @@ def test_an_offline_data_logger_is_no_error_and_brings_nothing() -> None:
     assert normalise.station_detail(answer({"success": False, "code": "B0115", "data": None}), ID) == Reading()
 
 
+@pytest.mark.rule("D3.2")
 def test_errors_say_no_word_of_the_payload() -> None:
     error = error_of({"success": False, "code": "I0012", "msg": "wrong password hunter2 for bob@example.org", "data": None})
 
@@ -222,6 +223,7 @@ def test_three_is_the_worst_level(level: Any, severity: str) -> None:
     assert normalise.alarm_list(answer(envelope(rows)), ID).alarms[0].severity is Severity(severity)
 
 
+@pytest.mark.rule("D6.21")
 def test_an_empty_code_and_serial_are_none() -> None:
     rows = {"total": 1, "records": [ALARMS[0] | {"alarmCode": " ", "alarmDeviceSn": "", "alarmMsg": None, "advice": None}]}
     alarm = normalise.alarm_list(answer(envelope(rows)), ID).alarms[0]
@@ -230,6 +232,7 @@ def test_an_empty_code_and_serial_are_none() -> None:
 
 
 @pytest.mark.parametrize("data", [{}, {"records": None, "total": 3}, None])
+@pytest.mark.rule("D6.20")
 def test_a_missing_alarm_list_is_a_failed_look_up(data: Any) -> None:
     with pytest.raises(AdapterError) as caught:
         normalise.alarm_list(answer(envelope(data)), ID)

@@ -248,6 +248,7 @@ def test_many_threads_get_the_same_answers_and_the_cache_stays_bounded(tmp_path:
     assert len(played._recordings[Brand.SOLIS, "healthy"]._moved) == 3
 
 
+@pytest.mark.rule("D8.1")
 def test_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a socket")

@@ -55,6 +55,7 @@ def test_accepted_is_true_without_remark() -> None:
     assert verdict("Accepted") == ("True", "Accepted")
 
 
+@pytest.mark.rule("D2.1")
 def test_a_raised_interval_is_shown() -> None:
     raised = conditions(row(declared={"poll_interval_s": 300}), resource(pollInterval="90s"))["Accepted"]
     assert (raised["status"], raised["reason"]) == ("True", "IntervalRaised")
@@ -69,6 +70,7 @@ def test_an_object_that_moved_on_to_a_bad_interval_does_not_break_the_status_of_
     assert verdict("Accepted", row(), resource(pollInterval="soon")) == ("True", "Accepted")
 
 
+@pytest.mark.rule("D5.12")
 def test_daylight_without_a_location_says_that_it_acts_as_strict() -> None:
     plant = row(declared={"status_policy": StatusPolicy.DAYLIGHT, "latitude": None, "longitude": None})
     assert verdict("Accepted", plant) == ("True", "DaylightNeedsLocation")
@@ -124,6 +126,20 @@ def test_data_are_fresh_up_to_exactly_two_hours(age: timedelta, expected: tuple[
     assert verdict("DataFresh", row(last_seen_at=NOW - age)) == expected
 
 
+def test_by_daylight_data_stay_fresh_over_the_night() -> None:
+    """Seen an hour before sunset (19:00 in São Paulo), at 03:00: an hour of the two is left."""
+    plant = row(declared={"status_policy": StatusPolicy.DAYLIGHT}, last_seen_at=NOW - timedelta(hours=18))
+    night = conditions(plant, now=NOW - timedelta(hours=9))["DataFresh"]
+    assert (night["status"], night["reason"]) == ("True", "SeenRecently")
+    assert verdict("DataFresh", plant) == ("False", "NotSeenRecently")
+
+
+def test_a_poll_whose_values_were_refused_says_which() -> None:
+    polled = conditions(row(refused=("current_power_w",)))["Polled"]
+    assert (polled["status"], polled["reason"]) == ("True", "ValuesRefused")
+    assert "current_power_w" in polled["message"]
+
+
 def test_data_of_a_plant_never_seen_are_unknown_until_its_day_of_grace_is_over() -> None:
     waiting: dict[str, Any] = {"last_seen_at": None, "current_power_w": None}
     assert verdict("DataFresh", row(status=Status.GREY, reason=Reason.AWAITING_FIRST_READING, **waiting)) == ("Unknown", "NeverSeen")
@@ -134,7 +150,10 @@ def test_data_of_a_plant_never_seen_are_unknown_until_its_day_of_grace_is_over()
     ("live", "expected"),
     [
         ({"current_power_w": 0.1}, ("True", "PowerAboveZero")),
-        ({"current_power_w": 0.0}, ("Unknown", "SunUnknown")),
+        ({"current_power_w": 0.0}, ("False", "NoPower")),
+        ({"current_power_w": 0.0, "declared": {"latitude": None}}, ("Unknown", "SunUnknown")),
+        # At 05:00 at the plant: dark, whatever the sun does by now.
+        ({"current_power_w": 0.0, "sampled_at": NOW - timedelta(hours=7)}, ("Unknown", "Night")),
         ({"current_power_w": None}, ("Unknown", "PowerUnknown")),
         ({"last_seen_at": NOW - TWO_HOURS * 2}, ("Unknown", "DataStale")),
     ],

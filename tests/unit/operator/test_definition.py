@@ -61,6 +61,7 @@ def test_every_field_is_bounded(path: str) -> None:
         ("status.conditions[].status", ConditionStatus),
     ],
 )
+@pytest.mark.rule("D1.2", "D6.1")
 def test_the_definition_takes_exactly_the_values_of_the_domain(path: str, values: type[StrEnum]) -> None:
     assert sorted(FIELDS[path]["enum"]) == sorted(values)
 

@@ -68,15 +68,18 @@ def test_an_object_older_than_the_defaults_has_them() -> None:
     assert (declaration.latitude, declaration.longitude, declaration.capacity_kwp, declaration.vendor_plant_id) == (None, None, None, None)
 
 
+@pytest.mark.rule("D1.3")
 def test_a_plant_with_a_vendor_identity_has_the_id_of_that_identity() -> None:
     assert resource().plant_id == plant_id_for("default", Brand.SOLIS, "1298491919448000001")
 
 
+@pytest.mark.rule("D1.3")
 def test_a_plant_without_one_has_the_id_of_its_object() -> None:
     assert resource(vendorPlantId=None).plant_id == UUID("13d08596-2999-4861-b7df-324373078bdb")
 
 
 @pytest.mark.parametrize(("declared", "recommended", "effective"), [("10m", 60, 600), ("1m", 300, 300), ("90.5s", 60, 91)])
+@pytest.mark.rule("D2.1")
 def test_the_interval_is_whole_seconds_and_never_below_the_recommended(declared: str, recommended: int, effective: int) -> None:
     assert resource(pollInterval=declared).declaration(recommended).poll_interval_s == effective
 
@@ -138,6 +141,36 @@ def test_of_a_list_of_alerts_the_ids_are_taken_and_the_rest_is_named() -> None:
     plant = resource(annotations={ACK: f" {first},{second}, ,nonsense,{first},urn:uuid:{second}"})
     assert plant.acked == (first, second)
     assert [str(ignored) for ignored in plant.ignored] == ['ack: "nonsense" is no alert id, nor are 1 others']
+
+
+def managed(manager: Any, annotation: str, time: Any = "2026-01-15T12:00:00Z") -> dict[str, Any]:
+    return {"manager": manager, "time": time, "fieldsV1": {"f:metadata": {"f:annotations": {f"f:{annotation}": {}}}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "who"),
+    [
+        ([managed("kubectl-annotate", ACK)], "kubectl-annotate"),
+        ([managed("ana", ACK, "2026-01-15T12:00:01Z"), managed("argocd", ACK)], "ana"),
+        ([managed("kubectl-annotate", MOCK_SCENARIO)], None),
+        ([{"manager": "kubectl-create", "fieldsV1": {"f:metadata": {"f:annotations": {".": {}}}}}], None),
+        ([managed(7, ACK), {"manager": "odd", "fieldsV1": 3}, "odd", managed("ana\n", ACK, None)], "ana"),
+        ("odd", None),
+        (None, None),
+    ],
+)
+def test_who_acknowledged_is_what_managed_fields_say(fields: Any, who: str | None) -> None:
+    plant = body(annotations={ACK: str(uuid4())})
+    plant["metadata"]["managedFields"] = fields
+    read = PlantResource.parse(plant)
+    assert read.acked_by == who
+    assert (read.declaration(60).acked, read.declaration(60).acked_by) == (read.acked, who)
+
+
+def test_who_removed_the_annotation_acknowledges_nothing() -> None:
+    plant = body()
+    plant["metadata"]["managedFields"] = [managed("ana", ACK)]
+    assert PlantResource.parse(plant).declaration(60).acked_by is None
 
 
 @pytest.mark.parametrize("count", [501, 2000])

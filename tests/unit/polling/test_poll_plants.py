@@ -63,6 +63,7 @@ def test_a_daily_job_asks_for_its_day_and_the_three_before() -> None:
 # Jobs without an exchange
 
 
+@pytest.mark.rule("D2.7")
 def test_a_locked_plant_is_not_read_and_due_again() -> None:
     world = World("a")
     world.run(world.claim(), locked=True)
@@ -74,6 +75,7 @@ def test_a_locked_plant_is_not_read_and_due_again() -> None:
 @pytest.mark.parametrize(
     "stop", [lambda world: world.delete("a"), lambda world: world.declare("a", suspend=True)], ids=["deleted", "suspended"]
 )
+@pytest.mark.rule("D2.9")
 def test_a_plant_that_was_stopped_before_its_job_began_is_not_read(stop: Callable[[World], None]) -> None:
     world = World("a")
     jobs = world.claim()
@@ -148,6 +150,7 @@ def test_an_adapter_that_breaks_its_contract_fails_its_plant_only() -> None:
         (KeyError("boom"), PollError.UNKNOWN_ERROR),
     ],
 )
+@pytest.mark.rule("D2.17")
 def test_an_alarm_lookup_may_fail_however_it_likes_and_the_reading_stands(error: Exception, logged: PollError) -> None:
     world = World("a")
     world.vendor.before["a", ALARMS] = raises(error)
@@ -293,6 +296,7 @@ def test_a_plant_whose_version_moved_is_judged_anew_on_the_fresh_row() -> None:
     assert (after.live.polled_generation, after.next_poll_at) == (1, world.now), "the change itself is polled at once"
 
 
+@pytest.mark.rule("D2.8")
 def test_a_reading_of_a_changed_timezone_is_superseded() -> None:
     world = World("a")
     jobs = world.claim()

@@ -9,6 +9,7 @@ from controller.domain.judge import judge_declared
 from controller.domain.outcome import Job, Outcome, PollLog, Taken
 from controller.domain.plant import JobType, PlantContext, plant_id_for
 from controller.polling.poll_plants import BatchReport, PollPlants
+from controller.polling.ports import RequestBudget
 from controller.storage.memory import MemoryStore
 from integrations.contract import AlarmList, Brand, Exchange, PlantRef, Reading, VendorCapabilities, VendorRequest, VendorResponse
 from tests.unit.domain.cases import NOON, declared, listed, reading
@@ -109,6 +110,7 @@ class World:
         self.vendor = Vendor()
         self.lease = Lease()
         self.pauses: list[float] = []
+        self.during_pause: Callable[[], None] = lambda: None
         self.passed: list[str] = []
         self.version = 0
         for name in names:
@@ -126,9 +128,20 @@ class World:
     def claim(self, kind: JobType = JobType.POLL) -> list[Job]:
         return (self.store.claim_polls if kind is JobType.POLL else self.store.claim_days)(self.now, 100)
 
-    def run(self, jobs: Sequence[Job], may_begin: Callable[[], bool] = lambda: True, locked: bool = False) -> BatchReport:
-        use_case = PollPlants(self.store, self.vendor, {Brand.SOLIS: self.vendor}, lambda: self.now, self.pauses.append, self.passed.append)
-        return use_case.run([Taken(job, locked) for job in jobs], self.lease, may_begin)
+    def run(
+        self,
+        jobs: Sequence[Job],
+        may_begin: Callable[[], bool] = lambda: True,
+        locked: bool = False,
+        may_retry: Callable[[], bool] = lambda: True,
+        budget: RequestBudget | None = None,
+    ) -> BatchReport:
+        use_case = PollPlants(self.store, self.vendor, {Brand.SOLIS: self.vendor}, lambda: self.now, self.pause, self.passed.append, budget)
+        return use_case.run([Taken(job, locked) for job in jobs], self.lease, may_begin, may_retry)
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.during_pause()
 
     def plant(self, name: str) -> PlantContext:
         return self.store.read([plant_id(name)])[plant_id(name)]

@@ -47,6 +47,7 @@ def test_a_job_id_of_another_form_is_malformed(job_id: str) -> None:
         decode_job(f'{{"id":"{job_id}","name":"solarinvest.poll_plant","args":["{PLANT}",1,1200]}}'.encode(), Brand.SOLIS)
 
 
+@pytest.mark.rule("D1.7", "D2.4")
 def test_a_message_has_the_locked_job_id_and_nothing_but_ids() -> None:
     message = encode_job(Job(PLANT, 5, JobType.POLL, Brand.SOLIS, 1200))
     assert message == f'{{"id":"poll:plant:{PLANT}:latest","name":"solarinvest.poll_plant","args":["{PLANT}",5,1200]}}'.encode()

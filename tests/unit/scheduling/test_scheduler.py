@@ -29,6 +29,8 @@ class Queue:
         self.messages: list[Job] = []
         self.barriers: dict[str, int] = {}
         self.whereabouts: dict[str, JobWhereabouts] = {}
+        self.limits: dict[Brand, int] = {}
+        """How many jobs may wait, of brands that have a limit."""
 
     def open_epoch(self) -> bool:
         self._answer(needs_epoch=False)
@@ -59,6 +61,10 @@ class Queue:
         self._answer()
         for job in jobs:
             self.barriers.pop(job.id, None)
+
+    def room(self) -> Mapping[Brand, int]:
+        self._answer()
+        return {brand: max(0, most - self.depths()[brand]) for brand, most in self.limits.items()}
 
     def depths(self) -> Mapping[Brand, int]:
         return {brand: sum(job.brand is brand for job in self.messages) for brand in Brand}
@@ -119,6 +125,58 @@ def test_a_plant_whose_slot_is_open_is_not_claimed_again_but_moves_on_its_grid()
     assert due is not None
     assert due > stage.now
     assert len(stage.queue.messages) == 1
+
+
+# Brand limits
+
+
+@pytest.mark.rule("D2.19")
+def test_no_more_of_a_brand_is_claimed_than_its_limit_admits() -> None:
+    stage = Stage("a", "b", "c", "d", "e", chunk=2)
+    stage.queue.limits = {Brand.SOLIS: 3}
+    assert stage.tick().polls_claimed == 3
+    assert stage.tick().polls_claimed == 0, "what waits will use the limit up"
+    stage.work()
+    assert stage.tick().polls_claimed == 2
+    assert sum(stage.plant(name).is_claimed for name in "abcde") == 2
+
+
+@pytest.mark.rule("D2.20")
+def test_a_limit_holds_up_no_other_brand() -> None:
+    stage = Stage("a", "b", "c")
+    stage.declare("d", brand=Brand.DELE)
+    stage.queue.limits = {Brand.SOLIS: 0}
+    stage.tick()
+    assert [job.brand for job in stage.queue.messages] == [Brand.DELE]
+
+
+@pytest.mark.rule("D2.19")
+def test_polls_and_daily_jobs_share_the_limit_and_come_first_by_turns() -> None:
+    names = [f"p{number}" for number in range(12)]
+    stage = Stage(*names)
+    stage.tick()
+    stage.work()
+    stage.pass_time(DAY.total_seconds() / 2)
+    stage.queue.limits = {Brand.SOLIS: 2}
+    claimed = []
+    for _ in range(4):
+        report = stage.tick()
+        claimed.append((report.polls_claimed, report.days_claimed))
+        stage.work()
+    assert claimed == [(2, 0), (0, 2), (2, 0), (0, 2)]
+
+
+def test_a_queue_that_does_not_tell_its_room_stops_the_claims() -> None:
+    stage = Stage("a")
+    stage.queue.limits = {Brand.SOLIS: 5}
+
+    def away() -> Mapping[Brand, int]:
+        raise QueueUnavailable("away")
+
+    stage.queue.room = away  # type: ignore[method-assign]
+    report = stage.tick()
+    assert (report.queue_reachable, report.polls_claimed) == (False, 0)
+    assert not stage.plant("a").is_claimed
 
 
 def test_claims_are_made_chunk_by_chunk_each_committed_before_it_is_enqueued() -> None:
@@ -195,6 +253,7 @@ def test_an_enqueue_whose_reply_is_lost_is_repeated_and_queues_once() -> None:
     assert len(stage.queue.messages) == 2
 
 
+@pytest.mark.rule("D2.3")
 def test_a_flushed_queue_is_opened_anew_before_anything_is_claimed() -> None:
     stage = Stage("a")
     stage.queue.has_epoch = False
@@ -214,6 +273,7 @@ def raising(*_: object) -> list[Job]:
     raise StoreUnavailable("away")
 
 
+@pytest.mark.rule("D5.8")
 def test_the_clock_turns_a_silent_plant_yellow_and_red_right_after_its_instants() -> None:
     stage = Stage("a")
     stage.tick()
@@ -281,6 +341,7 @@ def lose(stage: Stage, *names: str) -> None:
         stage.queue.whereabouts[f"poll:plant:{plant_id(name)}:latest"] = JobWhereabouts.LOST
 
 
+@pytest.mark.rule("D2.6")
 def test_a_lost_job_is_closed_as_worker_lost_and_its_plant_due_at_once() -> None:
     stage = Stage("a")
     stage.tick()

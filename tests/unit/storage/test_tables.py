@@ -50,6 +50,7 @@ def test_plants_has_the_declared_and_the_live_fields_and_those_of_the_row() -> N
     assert not names(Declaration) & names(LiveState)
 
 
+@pytest.mark.rule("D2.5", "D4.1")
 def test_the_other_tables_have_their_values_fields() -> None:
     assert columns(metric_snapshots) == names(Snapshot) | {"plant_id", "raw_source"}
     assert columns(alerts) == names(Alert) | {"plant_id"}
