@@ -6,6 +6,7 @@ Nothing is armed unless `FAIL` is set; `cli` then hands `Failpoints.at` to the p
 import os
 import re
 import signal
+import threading
 import time
 from enum import StrEnum
 
@@ -45,6 +46,7 @@ class Failpoints(msgspec.Struct, frozen=True):
                 # As kill -9 would: no handler, no flush, no farewell to any server.
                 os._exit(EXIT_CODE)
             case Action.STOP:
-                os.kill(os.getpid(), signal.SIGSTOP)
+                # To this thread: one sent to the process may reach another first, and this one runs on for a while.
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
             case Action.SLEEP:
                 time.sleep(self.seconds)

@@ -55,6 +55,7 @@ class Metrics:
         )
         self._adapter_errors = counter("adapter_errors_total", "Jobs whose adapter_error_type is set, by it.", "brand", "type")
         self._refused = counter("refused_values_total", "Values of readings that were refused as implausible.", "brand", "field")
+        self._alarms_dropped = counter("alarms_dropped_total", "Active alarms that a poll met beyond the 500 kept of a plant.", "brand")
         self._transitions = counter("status_transitions_total", "Changes of a plant's status, by the new one.", "brand", "to")
         self._dropped = counter("messages_dropped_total", "Queue messages that led to no job, by why.", "brand", "reason")
         self._given_back = counter("jobs_given_back_total", "Jobs that a worker returned to its queue without beginning them.", "brand")
@@ -102,6 +103,8 @@ class Metrics:
                 self._duration.labels(outcome.brand).observe(outcome.log.duration_ms / 1000)
         for field in outcome.refusals:
             self._refused.labels(outcome.brand, field).inc()
+        if outcome.alarms_dropped:
+            self._alarms_dropped.labels(outcome.brand).inc(outcome.alarms_dropped)
         if outcome.transition is not None:
             self._transitions.labels(outcome.brand, outcome.transition[1]).inc()
 

@@ -51,7 +51,7 @@ class GenerationVerdict(msgspec.Struct, frozen=True):
 
     @property
     def is_low(self) -> bool:
-        # 0.3 x 30.1 is 9.03 and a bit for a computer; who made 9.03 kWh has made 30 %.
+        # 0.3 x 10.3 is 3.09 and a bit to a computer; who made 3.09 kWh has made 30 %.
         return self.energy_kwh < self.limit_kwh and not isclose(self.energy_kwh, self.limit_kwh, rel_tol=1e-9)
 
 

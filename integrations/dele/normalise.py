@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from integrations.answers import Answer, missing, of_account, of_plant, open_answer, other_plant
 from integrations.contract import Alarm, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
 from integrations.paging import AlarmPage
 from integrations.payload import (
     KILOWATT_HOURS,
-    Answer,
     Loose,
     calendar_date,
     code,
@@ -23,12 +23,7 @@ from integrations.payload import (
     epoch_s,
     iso_date,
     message,
-    missing,
     number,
-    of_account,
-    of_plant,
-    open_answer,
-    other_plant,
     scaled,
     text,
     truth,

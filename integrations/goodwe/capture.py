@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from integrations.answers import wrapped
 from integrations.capture import Capture, CaptureReader, Findings, segments, unknown_path
 from integrations.contract import VendorResponse
 from integrations.goodwe import normalise
-from integrations.payload import wrapped
 
 
 def read_capture(capture: Capture) -> Findings:

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
+from integrations.answers import Answer, missing, no_plant, of_account, of_plant, open_answer, other_plant
 from integrations.contract import Alarm, Reading, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
 from integrations.paging import AlarmPage
 from integrations.payload import (
     KILOWATT_HOURS,
     WATTS,
-    Answer,
     Loose,
     code,
     complete_total,
@@ -26,14 +26,8 @@ from integrations.payload import (
     local_time,
     measured,
     message,
-    missing,
     newest,
-    no_plant,
     number,
-    of_account,
-    of_plant,
-    open_answer,
-    other_plant,
     scaled,
     text,
     total,
@@ -57,6 +51,9 @@ SENTINELS = (6553.5, 655.35, 4294967.295)
 """All bits set, scaled: "no value"."""
 NOTHING = ("", "-", "--", "null", "N/A")
 """Texts that stand for no time of recovery."""
+
+LABELS = ("generation", "pvgeneration", "pv generation")
+"""How charts label what was generated, in lower case and before the unit."""
 
 EXPORTING = 1
 PMETER_EXPORT_SIGN = 1
@@ -383,7 +380,7 @@ def _local_zone(info: Info, zone: tzinfo) -> tzinfo:
 def _generation(lines: list[Line]) -> list[Line]:
     """The line with the vendor's name for it, else the one so labelled: other charts add consumption, purchase and sale."""
     named = [line for line in lines if line.name == "PVGeneration"]
-    return named or [line for line in lines if type(line.label) is str and line.label.lower().startswith("generation")]
+    return named or [line for line in lines if type(line.label) is str and line.label.lower().startswith(LABELS)]
 
 
 def _alarm(row: WarningRow, zone: tzinfo) -> Alarm:

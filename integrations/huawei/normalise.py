@@ -11,29 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from integrations.answers import Answer, decode, missing, no_plant, of_account, of_plant, open_answer, other_plant
 from integrations.contract import Alarm, Reading, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
-from integrations.payload import (
-    Answer,
-    Loose,
-    code,
-    decode,
-    epoch_ms,
-    message,
-    missing,
-    newest,
-    no_plant,
-    number,
-    of_account,
-    of_plant,
-    open_answer,
-    other_plant,
-    text,
-    total,
-    truth,
-    unnamed,
-    whole,
-)
+from integrations.payload import Loose, code, epoch_ms, message, newest, number, text, total, truth, unnamed, whole
 
 VENDOR = "FusionSolar"
 

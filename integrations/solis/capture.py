@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from integrations.answers import wrapped
 from integrations.capture import Capture, CaptureReader, Findings, segments, unknown_path
 from integrations.contract import VendorResponse
-from integrations.payload import wrapped
 from integrations.solis import normalise
 
 

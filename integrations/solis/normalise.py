@@ -9,6 +9,7 @@ from datetime import date
 
 import msgspec
 
+from integrations.answers import missing, no_plant, of_account, of_plant, open_answer, other_plant
 from integrations.contract import Alarm, Reading, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
 from integrations.paging import AlarmPage
@@ -21,13 +22,7 @@ from integrations.payload import (
     export_only,
     iso_date,
     message,
-    missing,
-    no_plant,
     number,
-    of_account,
-    of_plant,
-    open_answer,
-    other_plant,
     same_id,
     scaled,
     text,

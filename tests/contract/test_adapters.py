@@ -252,6 +252,9 @@ def test_what_is_no_answer_at_all_is_invalid_data(brand: Brand, body: bytes) -> 
         assert caught.value.error_type is AdapterErrorType.INVALID_DATA_FORMAT
 
 
+DELETED = object()
+DEEP = json.loads("[" * 40 + "]" * 40)
+
 JUNK = st.one_of(
     st.none(),
     st.booleans(),
@@ -267,7 +270,9 @@ JUNK = st.one_of(
 
 @brands
 @pytest.mark.parametrize(
-    "junk", [None, True, -1, 1e308, 10**400, math.nan, "", "N/A", "\ud800", "9" * 400, [], [[]], {}], ids=lambda junk: repr(junk)[:8]
+    "junk",
+    [DELETED, None, True, -1, 1e308, 10**400, math.nan, "", "N/A", "\ud800", "9" * 400, [], [[]], {}, DEEP],
+    ids=lambda junk: repr(junk)[:8],
 )
 def test_every_field_of_every_answer_may_be_junk(brand: Brand, junk: Any) -> None:
     CLOCK.now = datetime(2026, 3, 3, 15, 2, tzinfo=UTC)
@@ -285,7 +290,10 @@ def test_every_field_of_every_answer_may_be_junk(brand: Brand, junk: Any) -> Non
             return answer
         body = json.loads(answer.body)
         holder, place = _fields(body)[field]
-        holder[place] = junk
+        if junk is DELETED:
+            del holder[place]
+        else:
+            holder[place] = junk
         return VendorResponse(status=answer.status, body=json.dumps(body).encode())
 
     for read in _reads(brand, measured):

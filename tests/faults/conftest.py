@@ -78,14 +78,6 @@ def make_template(server: Postgres) -> None:
     audit.install(url)
 
 
-TEMPORARY = (
-    Mutation(
-        "failpoint",
-        "controller/failpoints.py",
-        "os.kill(os.getpid(), signal.SIGSTOP)",
-        "signal.pthread_kill(__import__('threading').get_ident(), signal.SIGSTOP)",
-    ),
-)
 WORLDS = pytest.StashKey[list[World]]()
 
 
@@ -117,7 +109,7 @@ def make_world(request: pytest.FixtureRequest, fault_folder: Path, fault_postgre
         name = f"world_{uuid4().hex}"
         folder = fault_folder / name
         folder.mkdir()
-        code = mutant(folder / "mutant", *mutations, *TEMPORARY) if mutations or TEMPORARY else CHECKOUT
+        code = mutant(folder / "mutant", *mutations) if mutations else CHECKOUT
         server = postgres or fault_postgres
         valkey = Valkey(folder / "valkey").start()
         world = World(folder, server.create_database(name, template=TEMPLATE), valkey, code)

@@ -34,5 +34,9 @@ def mutant(folder: Path, *mutations: Mutation) -> Path:
         text = target.read_text("utf-8")
         if (found := text.count(mutation.old)) != 1:
             raise MutationMismatch(f"{mutation.rule}: {found} times in {mutation.file}, not once:\n{mutation.old}")
-        target.write_text(text.replace(mutation.old, mutation.new), "utf-8")
+        text = text.replace(mutation.old, mutation.new)
+        if target.suffix == ".py":
+            # A process that dies of a typo would turn any test red, for the wrong reason.
+            compile(text, mutation.file, "exec")
+        target.write_text(text, "utf-8")
     return folder

@@ -29,14 +29,14 @@ def race_the_clock(world: World, hours: int) -> float:
     world.put_off(ids)
     world.scheduler()
     worker = world.worker("after-read:stop")
-    world.expect(lambda: "incarnation_begun" in worker.log_text(), 60, Kind.NOT_RECOVERED, "the worker to be up")
+    world.until(lambda: "incarnation_begun" in worker.log_text(), 60, "the worker to be up")
     turns_at = boottime() + AHEAD_S
     world.last_seen(ids, hours=hours, seconds_left=AHEAD_S)
     world.make_due(ids)
     worker.wait_frozen()
     assert boottime() < turns_at, "the worker read the plant too late for this test"
     expected = {2: "YELLOW", 24: "RED"}[hours]
-    world.expect(lambda: world.status(ids[0]) == expected, AHEAD_S + CLOCK_S, Kind.NOT_RECOVERED, f"the clock to turn it {expected}")
+    world.until(lambda: world.status(ids[0]) == expected, AHEAD_S + CLOCK_S, f"the clock to turn it {expected}")
     late = boottime() - turns_at
     with worker.proceed_for_good():
         world.polled_again(ids, 0)
@@ -72,14 +72,14 @@ def test_an_operator_stopped_inside_a_transaction_holds_nobody_up(world: World, 
     world.put_off(ids)
     schedulers = [world.scheduler(), world.scheduler()]
     for role in schedulers:
-        world.expect(partial(world.sessions, role), 60, Kind.NOT_RECOVERED, "both schedulers to be up")
+        world.until(partial(world.sessions, role), 60, "both schedulers to be up")
     turns_at = boottime() + 2
     world.last_seen(ids, hours=24, seconds_left=2)
     # Its write must lock this table; until then it holds the plant's row, so that we find it inside its transaction.
     with world.table_locked("metric_snapshots"):
         frozen = _blocked(world, schedulers)
         frozen.freeze()
-    world.expect(lambda: world.status(ids[0]) == "RED", CLOCK_S + 5, Kind.NOT_RECOVERED, "the other scheduler to judge the plant")
+    world.until(lambda: world.status(ids[0]) == "RED", CLOCK_S + 5, "the other scheduler to judge the plant")
     measure("operator stopped inside a transaction, instant to status", boottime() - turns_at, CLOCK_S)
     frozen.proceed()
     world.settle_and_check(ids)

@@ -27,7 +27,7 @@ def test_a_daily_job_and_a_poll_due_at_once_do_not_meet(world: World, measure: M
         done = {(log.plant_id, log.job_type) for log in world.logs() if log.status == "SUCCESS"}
         return done == {(plant_id, job_type) for plant_id in ids for job_type in ("POLL", "DAILY")}
 
-    world.expect(all_done, 60, Kind.NOT_RECOVERED, "a poll and a daily job of every plant")
+    world.until(all_done, 60, "a poll and a daily job of every plant")
     measure(f"{PLANTS} polls and {PLANTS} daily jobs due in one second, to all done", boottime() - began, 60)
     world.settle_and_check(ids)
 
@@ -40,11 +40,11 @@ def test_a_foreign_lock_is_respected_and_the_day_closed_later(world: World, meas
     world.worker()
     world.polled_again(ids, 0)
     world.put_off(ids)
-    world.expect(lambda: not world.keys_left(), 10, Kind.NOT_RECOVERED, "the first poll's lock to be released")
+    world.until(lambda: not world.keys_left(), 10, "the first poll's lock to be released")
     world.redis.set(f"lock:plant:{plant_id}", "somebody else")
     world.make_days_due(ids)
     day, _ = _next_day(world)
-    world.expect(lambda: _ends(world)[1:] == ["DAILY LOCKED"], 10, Kind.NOT_RECOVERED, "the lock to be met")
+    world.until(lambda: _ends(world)[1:] == ["DAILY LOCKED"], 10, "the lock to be met")
     world.hold(lambda: _more(world), QUIET_S, "LOCKED is logged once, not over and over")
     if world.redis.get(f"lock:plant:{plant_id}") != "somebody else":
         raise PromiseBroken([Violation(Kind.LOCK_TAKEN, str(plant_id))])
@@ -52,7 +52,7 @@ def test_a_foreign_lock_is_respected_and_the_day_closed_later(world: World, meas
     world.redis.delete(f"lock:plant:{plant_id}")
     world.execute("UPDATE plants SET day_due_at = now()")  # the pause, up to an hour, is over
     began = boottime()
-    world.expect(lambda: _ends(world)[2:] == ["DAILY SUCCESS"], 10, Kind.NOT_RECOVERED, "the day to be closed")
+    world.until(lambda: _ends(world)[2:] == ["DAILY SUCCESS"], 10, "the day to be closed")
     measure("foreign lock gone and the pause over, to the day closed", boottime() - began, 10)
     locked = next(log.attempt for log in world.logs() if log.error == "LOCKED")
     assert locked not in {exchange.attempt for exchange in world.exchanges()}

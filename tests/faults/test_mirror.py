@@ -61,10 +61,10 @@ def patch_with_an_old_row(world: World, plants: Plants, kubeconfig: Path) -> flo
     stopped_at = boottime()
     world.worker()
     world.operator(kubeconfig)
-    world.expect(is_green(plants), START_S + LEASE_S, Kind.NOT_RECOVERED, "the newer row to be shown")
+    world.until(is_green(plants), START_S + LEASE_S, "the newer row to be shown")
     took = boottime() - stopped_at
     with plants.watched() as seen, stopped.proceed_for_good():
-        world.expect(lambda: _has_patched(stopped), 30, Kind.NOT_RECOVERED, "the stopped operator to send its patch")
+        world.until(lambda: _has_patched(stopped), 30, "the stopped operator to send its patch")
         world.hold(seen.violations, 5, "an old status would show itself now")
     _assert_shown(world, plants)
     world.settle_and_check([plant_id])
@@ -94,18 +94,16 @@ def test_control_without_resource_version_the_status_goes_back(make_world: MakeW
 def test_an_old_event_changes_nothing(world: World, plants: Plants, operator_kubeconfig: Path, tmp_path: Path, measure: Measure) -> None:
     plant_id = plants.declare(timezone="America/Sao_Paulo")
     late = world.operator(operator_kubeconfig, code=mutant(tmp_path / "mutant", STOP_BEFORE_APPLYING_GENERATION_2))
-    world.expect(lambda: _timezone(world) == "America/Sao_Paulo", START_S, Kind.NOT_RECOVERED, "the plant to be declared")
+    world.until(lambda: _timezone(world) == "America/Sao_Paulo", START_S, "the plant to be declared")
     plants.change(timezone="Europe/Lisbon")
     late.wait_frozen()
     world.operator(operator_kubeconfig)
-    world.expect(lambda: _timezone(world) == "Europe/Lisbon", START_S, Kind.NOT_RECOVERED, "the first change")
+    world.until(lambda: _timezone(world) == "Europe/Lisbon", START_S, "the first change")
     plants.change(timezone="Asia/Tokyo")
-    world.expect(lambda: _timezone(world) == "Asia/Tokyo", SHOWN_S, Kind.NOT_RECOVERED, "the second change")
+    world.until(lambda: _timezone(world) == "Asia/Tokyo", SHOWN_S, "the second change")
     proceeded_at = boottime()
     with late.proceed_for_good():
-        world.expect(
-            lambda: late.metric("solarinvest_reconciles_total", result="stale"), 30, Kind.NOT_RECOVERED, "the old event to be handled"
-        )
+        world.until(lambda: late.metric("solarinvest_reconciles_total", result="stale"), 30, "the old event to be handled")
         measure("old event handled", boottime() - proceeded_at)
         world.hold(lambda: _went_back(world.changes()), 3, "an old declaration would show itself now")
     world.worker()
@@ -129,9 +127,9 @@ def test_a_stale_list_deletes_nothing(world: World, plants: Plants, operator_kub
     late = world.operator(operator_kubeconfig, code=mutant(tmp_path / "mutant", STOP_AFTER_LIST)).wait_frozen()
     world.operator(operator_kubeconfig)
     plant_id = plants.declare()
-    world.expect(lambda: world.rows("SELECT 1 FROM plants"), START_S, Kind.NOT_RECOVERED, "the plant to be declared")
+    world.until(lambda: world.rows("SELECT 1 FROM plants"), START_S, "the plant to be declared")
     with late.proceed_for_good():
-        world.expect(lambda: late.metric("solarinvest_loop_turns_total", loop="resync"), 30, Kind.NOT_RECOVERED, "the stale turn to end")
+        world.until(lambda: late.metric("solarinvest_loop_turns_total", loop="resync"), 30, "the stale turn to end")
     assert not world.rows("SELECT 1 FROM plants WHERE deleted_at IS NOT NULL")
     assert not _deletions(world), "not even for a moment"
     world.worker()
@@ -149,15 +147,15 @@ def test_a_plant_created_again_has_its_history_and_its_status(
     plant_id = plants.declare()
     world.operator(operator_kubeconfig)
     world.worker()
-    world.expect(is_green(plants), START_S, Kind.NOT_RECOVERED, "the first status")
+    world.until(is_green(plants), START_S, "the first status")
     logs, uid = len(world.logs()), plants.uid()
     plants.delete()
     plants.declare()
     created_at = boottime()
     assert plants.uid() != uid
-    world.expect(is_green(plants), SHOWN_S, Kind.NOT_RECOVERED, "the new object's status")
+    world.until(is_green(plants), SHOWN_S, "the new object's status")
     measure("Plant deleted and created again, to its status", boottime() - created_at, SHOWN_S)
-    world.expect(lambda: len(world.logs()) > logs, SHOWN_S, Kind.NOT_RECOVERED, "a poll of the new object")
+    world.until(lambda: len(world.logs()) > logs, SHOWN_S, "a poll of the new object")
     assert {log.plant_id for log in world.logs()} == {plant_id}
     world.settle_and_check([plant_id])
     _assert_shown(world, plants)
@@ -167,11 +165,11 @@ def test_a_status_wiped_by_hand_comes_back(world: World, plants: Plants, operato
     plant_id = plants.declare()
     world.operator(operator_kubeconfig)
     world.worker()
-    world.expect(is_green(plants), START_S, Kind.NOT_RECOVERED, "the first status")
+    world.until(is_green(plants), START_S, "the first status")
     logs = len(world.logs())
     plants.wipe_status()
     wiped_at = boottime()
-    world.expect(is_green(plants), SHOWN_S, Kind.NOT_RECOVERED, "the status to be back")
+    world.until(is_green(plants), SHOWN_S, "the status to be back")
     measure("status wiped by hand, to its return", boottime() - wiped_at, SHOWN_S)
     assert len(world.logs()) == logs, "without a poll"
     world.settle_and_check([plant_id])

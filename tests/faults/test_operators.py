@@ -36,7 +36,7 @@ def test_polling_goes_on_without_the_api_server_and_the_mirror_catches_up(
     operator = world.operator(operator_kubeconfig)
     world.worker()
     world.polled_again(ids, 0, START_S)
-    world.expect(lambda: all_shown(world, plants), CATCH_UP_S, Kind.NOT_RECOVERED, "the first statuses")
+    world.until(lambda: all_shown(world, plants), CATCH_UP_S, "the first statuses")
     cluster.stop_apiserver()
     stopped_at = boottime()
     let_pass(OUTAGE_S / 3, "the API server is away for 30 s")
@@ -46,14 +46,12 @@ def test_polling_goes_on_without_the_api_server_and_the_mirror_catches_up(
     let_pass(max(0.0, OUTAGE_S - (boottime() - stopped_at)), "the API server is away for 30 s")
     started_at = boottime()
     cluster.start_apiserver()
-    world.expect(lambda: all_shown(world, plants), CATCH_UP_S, Kind.NOT_RECOVERED, "the mirror to catch up")
+    world.until(lambda: all_shown(world, plants), CATCH_UP_S, "the mirror to catch up")
     measure("API server started again, to all statuses current", boottime() - started_at, CATCH_UP_S)
     # The watch works again, too.
     plants.change(timezone="Asia/Tokyo", number=0)
     changed_at = boottime()
-    world.expect(
-        lambda: world.rows("SELECT 1 FROM plants WHERE timezone = 'Asia/Tokyo'"), CATCH_UP_S, Kind.NOT_RECOVERED, "a change to be seen"
-    )
+    world.until(lambda: world.rows("SELECT 1 FROM plants WHERE timezone = 'Asia/Tokyo'"), CATCH_UP_S, "a change to be seen")
     measure("API server back, a changed spec to its row", boottime() - changed_at, CATCH_UP_S)
     assert operator.running
     world.settle_and_check(ids)
@@ -71,10 +69,9 @@ def test_a_plant_deleted_while_the_operator_is_down_is_polled_no_more(
     plants.delete(1)
     started_at = boottime()
     world.operator(operator_kubeconfig)
-    world.expect(
+    world.until(
         lambda: world.rows("SELECT 1 FROM plants WHERE plant_id = %s AND deleted_at IS NOT NULL", gone),
         START_S,
-        Kind.NOT_RECOVERED,
         "the deletion to be found",
     )
     found_at, before = boottime(), world.last_attempt()
@@ -102,7 +99,7 @@ def test_two_operators_mirror_each_version_once_and_none_backwards(
             # Spread over some ticks, so that both find something to do.
             world.make_due(ids, within_s=10)
             world.polled_again(ids, before)
-            world.expect(lambda: all_shown(world, plants), CATCH_UP_S, Kind.NOT_RECOVERED, "all to be shown")
+            world.until(lambda: all_shown(world, plants), CATCH_UP_S, "all to be shown")
             measure(f"two operators, {PLANTS} polls due within 10 s, to all statuses current", boottime() - due_at, CATCH_UP_S)
         found = [*seen.violations(), *acknowledged_twice(world.changes())]
     world.settle_and_check(ids, more=found)

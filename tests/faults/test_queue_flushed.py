@@ -26,9 +26,9 @@ NEVER_ASKED_LATER = Mutation(
 def flush_mid_exchange(world: World) -> float:
     ids = world.seed(PLANTS, interval_s=600)
     world.scheduler()
-    world.expect(lambda: world.waiting() == PLANTS, 60, Kind.NOT_RECOVERED, "all jobs to wait")
+    world.until(lambda: world.waiting() == PLANTS, 60, "all jobs to wait")
     slow = world.worker(f"mid-exchange:sleep={EXCHANGE_S}")
-    world.expect(world.exchanges, 60, Kind.NOT_RECOVERED, "an exchange to begin")
+    world.until(world.exchanges, 60, "an exchange to begin")
     world.worker()
     world.redis.flushall()
     # It ends what it has begun, and leaves what is found lost to the other, which is quick.
@@ -83,5 +83,5 @@ def _flush_under_way(world: World, ids: list[UUID]) -> None:
     """With everything due, so that the flush finds jobs on their way."""
     before = world.last_attempt()
     world.make_due(ids)
-    world.expect(lambda: world.last_attempt() > before, 10, Kind.NOT_RECOVERED, "claims")
+    world.until(lambda: world.last_attempt() > before, 10, "claims")
     world.redis.flushall()

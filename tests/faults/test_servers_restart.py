@@ -5,7 +5,6 @@ from uuid import UUID
 import pytest
 
 from hack.devstack.postgres import Postgres
-from tests.faults.checker import Kind
 from tests.faults.conftest import MakeWorld, Measure
 from tests.faults.roles import boottime
 from tests.faults.world import AGAIN_S, World
@@ -24,9 +23,9 @@ def put_under_load(world: World) -> list[UUID]:
     world.polled_again(ids, 0)
     done = len(world.logs())
     world.make_due(ids)
-    world.expect(lambda: world.open_claims() > PLANTS / 2, 10, Kind.NOT_RECOVERED, "claims")
+    world.until(lambda: world.open_claims() > PLANTS / 2, 10, "claims")
     began = len(world.exchanges())
-    world.expect(lambda: len(world.exchanges()) > began, 10, Kind.NOT_RECOVERED, "exchanges")
+    world.until(lambda: len(world.exchanges()) > began, 10, "exchanges")
     assert len(world.logs()) < done + PLANTS
     return ids
 

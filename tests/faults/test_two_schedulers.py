@@ -29,7 +29,7 @@ def test_a_job_enqueued_after_it_was_closed_is_not_read(world: World, measure: M
     measure("scheduler stopped after its claim's commit, to all polled", world.polled_again(ids, attempt, since=frozen_at), 60)
     assert len(world.lost()) == PLANTS
     with first.proceed_for_good():
-        world.expect(lambda: worker.metric("solarinvest_messages_dropped_total"), 10, Kind.NOT_RECOVERED, "the late messages to be dropped")
+        world.until(lambda: worker.metric("solarinvest_messages_dropped_total"), 10, "the late messages to be dropped")
         world.settle_and_check(ids)
     assert all(exchange.attempt > attempt for exchange in world.exchanges())
 
@@ -43,7 +43,7 @@ def enqueue_what_was_found_lost(world: World) -> float:
     second = world.scheduler("after-check:stop").wait_frozen()
     with first.proceed_for_good():
         slow = world.worker("mid-exchange:sleep=10")
-        world.expect(lambda: "incarnation_begun" in slow.log_text(), 60, Kind.NOT_RECOVERED, "the worker to be up")
+        world.until(lambda: "incarnation_begun" in slow.log_text(), 60, "the worker to be up")
         world.hold_until(world.exchanges, 8, "a job that was revived would be read within this")
         continued_at = boottime()
         with second.proceed_for_good():

@@ -37,16 +37,14 @@ def freeze_a_worker(world: World, point: str, *, wake: str) -> float:
     let_pass(FROZEN_S - 10, "the worker is stopped for 60 s")
     other = world.worker(f"mid-exchange:sleep={EXCHANGE_S}")
     if wake == "mid-exchange":
-        world.expect(
-            lambda: any(exchange.attempt > attempt for exchange in world.exchanges()), 60, Kind.NOT_RECOVERED, "the next attempt to begin"
-        )
+        world.until(lambda: any(exchange.attempt > attempt for exchange in world.exchanges()), 60, "the next attempt to begin")
     else:
         world.polled_again(ids, attempt)
     let_pass(max(0.0, FROZEN_S - (boottime() - frozen_at)), "the worker is stopped for 60 s")
     with frozen.proceed_for_good():
         world.polled_again(ids, attempt)
         # It has come to itself once it beats again, under a new name.
-        world.expect(lambda: frozen.log_text().count("incarnation_begun") == 2, 30, Kind.NOT_RECOVERED, "the worker to start afresh")
+        world.until(lambda: frozen.log_text().count("incarnation_begun") == 2, 30, "the worker to start afresh")
         world.settle_and_check(ids)
     began = min(exchange.begin for exchange in world.exchanges() if exchange.attempt > attempt)
     assert other.running

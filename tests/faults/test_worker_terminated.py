@@ -1,6 +1,5 @@
 """SIGTERM of a worker under load: it ends what it has begun, gives back the rest, and no job is lost."""
 
-from tests.faults.checker import Kind
 from tests.faults.conftest import Measure
 from tests.faults.roles import boottime
 from tests.faults.world import World
@@ -13,9 +12,9 @@ STOP_S = 15.0
 def test_a_terminated_worker_loses_no_job(world: World, measure: Measure) -> None:
     ids = world.seed(PLANTS, interval_s=600)
     world.scheduler()
-    world.expect(lambda: world.waiting() == PLANTS, 60, Kind.NOT_RECOVERED, "all jobs to wait")
+    world.until(lambda: world.waiting() == PLANTS, 60, "all jobs to wait")
     worker = world.worker("mid-exchange:sleep=0.02")
-    world.expect(lambda: len(world.exchanges()) > 20, 60, Kind.NOT_RECOVERED, "exchanges")
+    world.until(lambda: len(world.exchanges()) > 20, 60, "exchanges")
     worker.terminate()
     told_at = boottime()
     code = worker.wait(STOP_S)

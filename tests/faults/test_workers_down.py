@@ -32,7 +32,7 @@ def starve(world: World, seconds: float) -> float:
     ids = world.seed(PLANTS, interval_s=MINUTE)
     world.scheduler()
     world.scheduler()
-    world.expect(lambda: world.waiting() == PLANTS, 60, Kind.NOT_RECOVERED, "all jobs to wait")
+    world.until(lambda: world.waiting() == PLANTS, 60, "all jobs to wait")
     world.hold(lambda: wrong_while_waiting(world), seconds, "intervals without workers")
     assert world.waiting() == PLANTS
     began = boottime()

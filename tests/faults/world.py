@@ -240,8 +240,8 @@ class World:
 
     # Waiting
 
-    def expect(self, condition: Callable[[], T], bound_s: float, kind: Kind, what: str) -> T:
-        """Waits for a promise; broken, it is a violation of its kind. A server that is away counts as not yet."""
+    def until(self, condition: Callable[[], T | None], bound_s: float, what: str) -> T:
+        """Waits for a step of the test itself. A server that is away counts as not yet. Raises `WaitTimeoutError`."""
 
         def answered() -> T | None:
             try:
@@ -249,12 +249,16 @@ class World:
             except psycopg.OperationalError:
                 return None
 
-        try:
-            found = wait_until(answered, bound_s, what, every_seconds=0.2)
-        except WaitTimeoutError as error:
-            raise PromiseBroken([Violation(kind, str(error))]) from error
+        found = wait_until(answered, bound_s, what, every_seconds=0.2)
         assert found is not None
         return found
+
+    def expect(self, condition: Callable[[], T | None], bound_s: float, kind: Kind, what: str) -> T:
+        """Waits for a promise; broken, it is a violation of its kind. Raises `PromiseBroken`."""
+        try:
+            return self.until(condition, bound_s, what)
+        except WaitTimeoutError as error:
+            raise PromiseBroken([Violation(kind, str(error))]) from error
 
     def hold(self, wrong: Callable[[], Sequence[Violation]], seconds: float, why: str) -> None:
         """Lets time pass, for the reason given, while nothing may be wrong. Raises `PromiseBroken` as soon as something is."""

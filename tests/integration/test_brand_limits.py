@@ -171,9 +171,11 @@ def test_the_share_of_a_worker_that_died_is_free_after_its_hold_and_a_minute(cli
     let_pass(client, 30.1)
     admitted(budget)
     assert count(client) == 2 * FIRST_GUESS, "its requests may just have been made"
-    let_pass(client, 90.1)
+    let_pass(client, MINUTE_S - 1)
+    assert budget.reserve(job()) is None, "the first share counts for a minute after its hold"
+    let_pass(client, 1)
     admitted(budget)
-    assert count(client) == FIRST_GUESS
+    assert count(client) == 2 * FIRST_GUESS
 
 
 def test_no_request_is_made_that_could_outlast_the_hold(worker: Callable[..., BrandBudget], client: Any) -> None:
@@ -210,7 +212,12 @@ def test_a_server_that_is_away_admits_nothing(valkey: Valkey, worker: Callable[.
 
 
 def test_the_budget_leaves_no_key_for_ever(client: Any, worker: Callable[..., BrandBudget]) -> None:
-    polled(worker(per_minute=10, at_once=1), 2)
+    share = admitted(worker(per_minute=10, at_once=1))
+    assert client.ttl(REQUESTS) > 0
+    share.spend()
+    client.expire(REQUESTS, 1)
+    share.settle()
+    assert client.ttl(REQUESTS) > MINUTE_S - 2, "nor is one gone while its requests count"
     admitted(worker(per_minute=10, at_once=1))
     assert [client.ttl(key) > 0 for key in client.keys("budget:*")] == [True] * 3
 
@@ -239,7 +246,7 @@ def test_without_limits_nobody_is_asked(valkey: Valkey) -> None:
 PER_MINUTE = 20
 PLANTS = 15
 """At two requests a poll: ten of them use the first minute up, the others have to wait for it to pass."""
-BOUND_S = 85.0
+BOUND_S = 100.0
 
 
 @pytest.mark.rule("D2.18", "D2.20")

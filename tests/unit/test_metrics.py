@@ -32,7 +32,7 @@ def filled() -> Metrics:
     """A registry in which every metric has a sample."""
     metrics = Metrics()
     outcome = close(plant(active(status=Status.YELLOW)), sees(reading(current_power_w=-1.0)))
-    metrics.record_outcome(outcome)
+    metrics.record_outcome(replace(outcome, alarms_dropped=7))
     metrics.record_outcome(close(plant(), SeenDays({TODAY: 1.0}), NOON, day_job()))
     metrics.record_outcome(close(plant(), Failed(PollError.VENDOR_ERROR)))
     metrics.record_tick(TickReport(epoch_opened=True, polls_claimed=2, days_claimed=1))
@@ -130,6 +130,13 @@ def test_a_lost_job_has_no_duration() -> None:
     assert found["solarinvest_jobs_lost_total{brand=SOLIS}"] == 1
     assert found["solarinvest_polls_total{brand=SOLIS,result=error}"] == 1
     assert not any("duration" in name for name in found)
+
+
+@pytest.mark.rule("D6.22")
+def test_alarms_beyond_the_bound_are_counted() -> None:
+    metrics = Metrics()
+    metrics.record_outcome(replace(close(plant(), sees()), alarms_dropped=7))
+    assert samples(metrics)["solarinvest_alarms_dropped_total{brand=SOLIS}"] == 7
 
 
 @pytest.mark.rule("D3.5")

@@ -72,8 +72,8 @@ def test_backfilled_days_count() -> None:
     [
         (2.999, 10.0, True),
         (3.0, 10.0, False),
-        (9.03, 30.1, False),
-        (9.029, 30.1, True),
+        (3.09, 10.3, False),
+        (3.089, 10.3, True),
         (0.0, 0.1, True),
         (0.1, 0.0, False),
     ],

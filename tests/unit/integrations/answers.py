@@ -25,10 +25,10 @@ class Vendor:
     """A vendor whose answers are fixed. Paths it was not told of are an error of the test."""
 
     def __init__(self, answers: Mapping[str, Any]) -> None:
-        self._answers = answers
+        self.answers = dict(answers)
         self.asked: list[VendorRequest] = []
 
     def __call__(self, request: VendorRequest) -> VendorResponse:
         self.asked.append(request)
-        told = self._answers[request.path]
+        told = self.answers[request.path]
         return answer(told(request.body) if callable(told) else told)

@@ -168,6 +168,11 @@ def test_seconds_may_be_floats_text_or_milliseconds(stamp: Any) -> None:
     assert latest(lastUpdateTime=stamp).last_seen_at == NOON
 
 
+@pytest.mark.parametrize("envelope", [{"success": "true"}, {"success": 1, "code": None}, {"code": "1000000"}])
+def test_success_may_be_text_or_the_code_alone(envelope: Any) -> None:
+    assert normalise.station_latest(answer({"generationPower": 7} | envelope)).current_power_w == 7.0
+
+
 @pytest.mark.parametrize("code", ["1000000", 1000000, None])
 def test_success_is_a_flag_and_the_code_may_be_text_number_or_null(code: Any) -> None:
     assert latest(code=code).current_power_w == 4200.0
@@ -180,6 +185,8 @@ def test_success_is_a_flag_and_the_code_may_be_text_number_or_null(code: Any) ->
         ({"code": "2101002", "success": False, "msg": "client execute Too Frequently"}, 200, AdapterErrorType.RATE_LIMIT_EXCEEDED),
         ({"code": "2101031", "success": False, "msg": "station not found"}, 200, AdapterErrorType.PLANT_NOT_FOUND),
         ({"code": 2101023, "success": False}, 200, AdapterErrorType.PLANT_NOT_FOUND),
+        ({"code": "2101019", "success": True, "generationPower": 1}, 200, AdapterErrorType.AUTH_FAILED),
+        ({"code": "1000000", "success": False, "generationPower": 1}, 200, AdapterErrorType.VENDOR_ERROR),
         ({"code": "2101010", "success": False}, 200, AdapterErrorType.RATE_LIMIT_EXCEEDED),
         ({"code": "3201001", "success": False}, 200, AdapterErrorType.VENDOR_ERROR),
         ({"code": "2101005", "success": False, "generationPower": 1}, 200, AdapterErrorType.VENDOR_ERROR),

@@ -34,6 +34,10 @@ def test_a_recording_lies_where_its_header_says_and_is_not_huge(path: Path) -> N
     assert path.stat().st_size < 700 * 1024
 
 
+def test_all_recordings_together_stay_small() -> None:
+    assert sum(path.stat().st_size for path in RECORDINGS) < 6 * 1024 * 1024
+
+
 @each_recording
 def test_every_pointer_leads_to_a_value_that_moves(path: Path) -> None:
     file = msgspec.json.decode(path.read_bytes(), type=File)

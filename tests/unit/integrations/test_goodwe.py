@@ -135,6 +135,11 @@ def test_without_any_local_time_the_creation_date_is_read_as_chinas() -> None:
     assert detail(inverter=[inverter]).last_seen_at == datetime(2026, 9, 5, 16, 49, 40, tzinfo=UTC)
 
 
+def test_a_meter_that_is_denied_and_measures_all_the_same_is_there() -> None:
+    assert detail(full={"pmeter": -2337.0, "hasmeter": False}, powerflow=None).grid_injection_power_w == 0.0
+    assert detail(full={"pmeter": 2337.0, "hasmeter": False}, powerflow=None).grid_injection_power_w == 2337.0
+
+
 def test_a_meter_that_is_not_there_measures_nothing() -> None:
     assert detail(full={"pmeter": 0.0, "hasmeter": False}, powerflow=None).grid_injection_power_w is None
     assert detail(full={"pmeter": 0.0, "hasmeter": True}, powerflow=None).grid_injection_power_w == 0.0
@@ -227,6 +232,14 @@ def test_other_plants_warnings_are_left_out_since_the_vendor_ignores_the_filter(
     assert ([alarm.code for alarm in found.alarms], found.complete) == (["512"], True)
     spans = [(request.body["starttime"], request.body["endtime"]) for request in exchange.asked]
     assert spans == [("12/16/2025 12:00:00", "01/15/2026 12:00:00"), ("11/16/2025 12:00:00", "12/16/2025 12:00:00")]
+
+
+@pytest.mark.parametrize("data", [None, "", {}])
+def test_a_chart_of_nothing_is_a_plant_that_is_not_there(data: Any) -> None:
+    with pytest.raises(AdapterError) as caught:
+        normalise.chart_of_days(answer(envelope(data)))
+
+    assert caught.value.error_type is AdapterErrorType.PLANT_NOT_FOUND
 
 
 def test_a_missing_list_is_a_failed_look_up() -> None:

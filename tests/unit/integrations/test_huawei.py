@@ -129,6 +129,38 @@ def test_the_servers_time_is_a_sign_of_life_only_where_the_plant_is_connected(he
     assert reading.sampled_at is None
 
 
+def disconnected(history: Any) -> Vendor:
+    exchange = vendor({38: [INVERTER | {"run_state": 0}]}, stations(real_health_state="1"))
+    exchange.answers["/thirdData/getDevHistoryKpi"] = history
+    return exchange
+
+
+def test_a_disconnected_plant_was_last_seen_at_the_newest_figures_of_its_inverters() -> None:
+    rows = [{"devId": 1000000033550011, "collectTime": 1768470000000 - minutes * 60_000, "dataItemMap": {}} for minutes in (10, 0, 5)]
+    exchange = disconnected(envelope(rows))
+
+    assert HuaweiAdapter().read_summary(plant(ID), exchange, NOON).last_seen_at == datetime(2026, 1, 15, 9, 40, tzinfo=UTC)
+    asked = exchange.asked[-1].body
+    assert (asked["devIds"], asked["devTypeId"]) == ("1000000033550011", 38)
+    assert asked["endTime"] - asked["startTime"] == 3 * 86400 * 1000
+
+
+@pytest.mark.parametrize(
+    "history", [envelope([]), {"success": False, "failCode": 20009, "data": None}, b"<html>", {"success": False, "failCode": 20008}]
+)
+def test_where_the_vendor_does_not_say_when_the_plant_was_last_seen_it_is_unknown(history: Any) -> None:
+    reading = HuaweiAdapter().read_summary(plant(ID), disconnected(history), NOON)
+
+    assert (reading.last_seen_at, reading.today_energy_kwh) == (None, 14.3)
+
+
+def test_being_asked_too_often_for_the_last_report_is_the_polls_error() -> None:
+    with pytest.raises(AdapterError) as caught:
+        HuaweiAdapter().read_summary(plant(ID), disconnected({"success": False, "failCode": 407, "data": None}), NOON)
+
+    assert caught.value.error_type is AdapterErrorType.RATE_LIMIT_EXCEEDED
+
+
 def test_numbers_and_texts_are_read_alike() -> None:
     assert normalise.station_real_kpi(answer(stations(day_power=14.3, total_power="N/A")), ID)[1:] == (14.3, None)
 

@@ -137,3 +137,98 @@ def test_any_bytes_end_in_a_value_or_an_adapter_error(body: bytes) -> None:
         assert isinstance(payload.decode(DECODER, body), Thing)
     except AdapterError as error:
         assert error.error_type is AdapterErrorType.INVALID_DATA_FORMAT  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("raw", "date_format"),
+    [
+        ("01/15/2026 12:00:00", "MM/dd/yyyy"),
+        ("15/01/2026 12:00:00", "dd/MM/yyyy"),
+        ("01.15.2026 12: 00: 00", "MM.dd.yyyy"),
+        ("15-1-2026 12:00:00", "dd-MM-yyyy"),
+        ("2026-01-15 12:00:00", "MM/dd/yyyy"),
+        ("2026-01-15T12:00:00.000", ""),
+    ],
+)
+def test_a_local_time_is_read_by_the_format_of_its_date(raw: str, date_format: str) -> None:
+    assert payload.local_time(raw, ZoneInfo("America/Sao_Paulo"), date_format) == datetime(2026, 1, 15, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("raw", "date_format"),
+    [
+        ("01/15/2026 12:00:00", "dd/MM/yyyy"),
+        ("01/15/2026 12:00:00", ""),
+        ("01/15-2026 12:00:00", "MM/dd/yyyy"),
+        ("01/15/2026", "MM/dd/yyyy"),
+    ],
+)
+def test_a_local_time_of_another_format_is_none(raw: str, date_format: str) -> None:
+    assert payload.local_time(raw, UTC, date_format) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "watts"),
+    [
+        ("4200(W)", 4200.0),
+        ("4.2 kW", 4200.0),
+        ("-7W", -7.0),
+        (3, 3.0),
+        ("3", 3.0),
+        ("4200(V)", None),
+        ("(W)", None),
+        ("--", None),
+        (None, None),
+    ],
+)
+def test_a_text_may_carry_its_unit(raw: Any, watts: float | None) -> None:
+    assert payload.measured(raw, payload.WATTS) == watts
+
+
+@pytest.mark.parametrize(
+    ("raw", "flag"), [(True, True), (False, False), (1, True), ("true", True), ("FALSE", False), (None, None), ("yes", None), ([], None)]
+)
+def test_a_flag_may_be_text(raw: Any, flag: bool | None) -> None:
+    assert payload.truth(raw) is flag
+
+
+@pytest.mark.parametrize("brackets", [(b"[", b"]"), (b'{"value":', b"}"), (b'[{"value":', b"}]")])
+def test_depth_is_bounded_exactly_and_brackets_within_texts_do_not_count(brackets: tuple[bytes, bytes]) -> None:
+    start, end = brackets
+    levels = start.count(b"[") + start.count(b"{")
+
+    def nested(depth: int) -> bytes:
+        times = (depth - 1) // levels
+        return b'{"value":' + start * times + (b"1" if start != b"[" else b"") + end * times + b"}"
+
+    payload.decode(DECODER, nested(payload.MAX_DEPTH - 1))
+    with pytest.raises(AdapterError) as caught:
+        payload.decode(DECODER, nested(payload.MAX_DEPTH + 2))
+    assert caught.value.message == "the answer is nested too deeply"
+    payload.decode(DECODER, b'{"value":"' + b'[{\\"' * 100 + b'"}')
+
+
+def test_seconds_and_milliseconds_are_told_apart_by_their_size() -> None:
+    noon = datetime(2026, 1, 15, 15, tzinfo=UTC)
+
+    assert payload.epoch_ms(1768489200000) == payload.epoch_ms("1768489200") == payload.epoch_s(1768489200.0) == noon
+
+
+@pytest.mark.parametrize(
+    ("raw", "plant_id", "same"),
+    [
+        (None, "7", True),
+        ("", "7", True),
+        (7, "7", True),
+        (7.0, "7", True),
+        (7, "07", False),
+        ("8", "7", False),
+        (True, "True", False),
+        (1298491919448000001, "1298491919448000001", True),
+        (float(1298491919448000001), "1298491919448000001", False),
+        ([["7"]], "7", False),
+        ("7", None, True),
+    ],
+)
+def test_ids_are_compared_exactly(raw: Any, plant_id: str | None, same: bool) -> None:
+    assert payload.same_id(raw, plant_id) is same

@@ -49,6 +49,13 @@ def test_a_healthy_plant_is_shown_whole() -> None:
     }
 
 
+def test_what_is_usual_by_this_hour_is_shown_where_place_and_a_median_are_known() -> None:
+    days = (day("2026-01-15", 14.3), *(day(f"2026-01-{number}", 30.0) for number in (14, 13, 12)))
+    assert status_document(row(days=days), resource(), NOW)["today"]["expectedKWh"] == pytest.approx(14.4, abs=0.5)
+    assert "expectedKWh" not in status_document(row(days=days[:3]), resource(), NOW)["today"], "two earlier days"
+    assert "expectedKWh" not in status_document(row(days=days, declared={"longitude": None}), resource(), NOW)["today"]
+
+
 def test_what_is_unknown_is_absent_and_not_zero() -> None:
     document = status_document(row(current_power_w=None, total_energy_kwh=None, last_seen_at=None, last_success_at=None), resource(), NOW)
     assert not {"currentPowerW", "totalEnergyKWh", "lastSeenTime", "lastSuccessTime", "today", "display"} & document.keys()

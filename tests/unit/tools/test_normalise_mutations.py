@@ -15,7 +15,9 @@ from integrations.contract import Brand, Severity
 from integrations.errors import AdapterErrorType
 from integrations.transport import default_fixtures
 
-RECORDINGS = sorted(Path(str(default_fixtures())).glob("*/*.json"))
+SAME_SHAPE = {"night", "asleep", "stale", "offline", "low-generation", "late-reset"}
+"""Scenarios that differ from healthy in values alone."""
+RECORDINGS = sorted(path for path in Path(str(default_fixtures())).glob("*/*.json") if path.stem not in SAME_SHAPE)
 ERRORS = {error.value for error in AdapterErrorType}
 NUMBERS = {"current_power_w", "today_energy_kwh", "total_energy_kwh", "grid_injection_power_w"}
 ALARM_FIELDS = {"code", "device_sn", "severity", "message", "occurred_at", "is_active"}
@@ -122,15 +124,18 @@ def test_every_field_of_every_recorded_payload_may_be_anything(path: Path) -> No
     plant_id = json.loads(path.read_bytes())["recorded"]["vendor_plant_id"]
     for asked, body in payloads(path):
         is_classified(read(brand, asked, body, plant_id))
-        for number in range(len(places(body))):
+        for holder, place in places(body):
+            kept = holder[place]
             for mutation in MUTATIONS.values():
-                mutated = json.loads(json.dumps(body))
-                holder, place = places(mutated)[number]
-                if mutation is DELETED:
-                    del holder[place]
-                else:
+                if mutation is not DELETED:
                     holder[place] = mutation
-                is_classified(read(brand, asked, mutated, plant_id))
+                    is_classified(read(brand, asked, body, plant_id))
+            del holder[place]
+            is_classified(read(brand, asked, body, plant_id))
+            if isinstance(holder, list):
+                holder.insert(place, kept)
+            else:
+                holder[place] = kept
 
 
 @pytest.mark.parametrize("brand", list(Brand))
