@@ -96,8 +96,8 @@ integration: $(READY) ## Real Postgres, Valkey and API server, and the short fau
 	$(SHORT) -n $(WORKERS) tests/integration tests/faults
 
 .PHONY: test-faults
-test-faults: $(READY) ## Kill, freeze and cut off real processes, with long outages: about 25 minutes
-	$(PYTEST) -m fault -n $(FAULT_WORKERS) tests
+test-faults: $(READY) ## Kill, freeze and cut off real processes, with long outages: about 10 minutes
+	$(PYTEST) -m fault -n $(FAULT_WORKERS) --dist loadgroup tests/faults
 
 .PHONY: e2e
 e2e: ## The system in a kind cluster

@@ -49,5 +49,6 @@ def segments(path: str) -> list[str]:
 
 def unknown_path(vendor: str, path: str, known: Mapping[str, object]) -> AdapterError:
     """The error of a path that no reader knows."""
-    message = f"{vendor} has no path {path[:80]!r} that can be read; known: {', '.join(known)}"
+    asked = path.partition("?")[0][:80]  # a query may hold a key
+    message = f"{vendor} has no path {asked!r} that can be read; known: {', '.join(known)}"
     return AdapterError(AdapterErrorType.INVALID_DATA_FORMAT, message)

@@ -237,8 +237,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     backfilled: bool = False
     sampled_energy_kwh: float | None = None
     """The most energy that a sample of the day has named: what a vendor that resets late repeats, whatever the daily series says."""
-    energy_moved: bool = False
-    """Whether the day's energy has been raised or lowered since its first sample: then it is no mere repetition of the day before."""
+    energy_raised: bool = False
+    """Whether the day's energy has been raised since its first sample: then it is no mere repetition of the day before."""
 
 
 class PlantContext(msgspec.Struct, frozen=True, kw_only=True):

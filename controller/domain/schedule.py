@@ -60,8 +60,8 @@ def preceding_day(day: date, zone: ZoneInfo) -> date:
 
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The instants at which the local day begins and ends: 23, 24, 25 hours apart, or otherwise. UTC."""
-    # Local midnight in a gap maps to the instant at which the day begins.
-    begin, end = (datetime.combine(each, time(0), tzinfo=zone).astimezone(UTC) for each in (day, following_day(day, zone)))
+    # Local midnight in a gap, also in one of a whole day, maps to the instant at which the next day begins.
+    begin, end = (datetime.combine(each, time(0), tzinfo=zone).astimezone(UTC) for each in (day, day + timedelta(days=1)))
     return begin, end
 
 

@@ -43,7 +43,7 @@ def merge_series(days: Iterable[Snapshot], energy_kwh: Mapping[date, float], clo
         if row is None and energy > 0:
             changed.append(Snapshot(date=day, timezone=zone.key, today_energy_kwh=energy, backfilled=True))
         elif row is not None and energy > row.today_energy_kwh:
-            changed.append(msgspec.structs.replace(row, today_energy_kwh=energy, energy_moved=True))
+            changed.append(msgspec.structs.replace(row, today_energy_kwh=energy, energy_raised=True))
     return tuple(changed)
 
 
@@ -87,18 +87,18 @@ def _with_energy(row: Snapshot, energy: float | None, yesterday: Snapshot | None
     if energy < row.today_energy_kwh:
         if not _repeats(row, yesterday):
             return msgspec.structs.replace(row, sampled_energy_kwh=_greater(row.sampled_energy_kwh, energy))
-        return msgspec.structs.replace(row, today_energy_kwh=energy, sampled_energy_kwh=energy, energy_moved=True)
+        return msgspec.structs.replace(row, today_energy_kwh=energy, sampled_energy_kwh=energy)
     return msgspec.structs.replace(
         row,
         today_energy_kwh=energy,
         sampled_energy_kwh=_greater(row.sampled_energy_kwh, energy),
-        energy_moved=row.energy_moved or energy > row.today_energy_kwh,
+        energy_raised=row.energy_raised or energy > row.today_energy_kwh,
     )
 
 
 def _repeats(row: Snapshot, yesterday: Snapshot | None) -> bool:
     """Whether all that is known of the day is yesterday's final value: as its samples named it, or as the series has raised it since."""
-    if yesterday is None or row.backfilled or row.energy_moved:
+    if yesterday is None or row.backfilled or row.energy_raised:
         return False
     return row.today_energy_kwh in (yesterday.today_energy_kwh, yesterday.sampled_energy_kwh)
 

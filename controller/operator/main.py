@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 STOP_WITHIN_S = 20.0
 LOOK_FOR_STOP_EVERY_S = 0.25
+FIRST_COMPARISON_WITHIN_S = 5.0
+"""How long the first claims wait for the first comparison of Plants and rows. Thousands of Plants are listed and compared within it."""
 
 
 class Operator:
@@ -57,6 +59,7 @@ class Operator:
         self._recovery = Recovery(store, queue, clock, at)
         self._mirror = Mirror(store, changes, api, metrics, clock, at)
         reconciler = Reconciler(store, api, capabilities, clock)
+        self._compared = threading.Event()
         self._watch = Watch(reconciler, api, configuration, metrics)
         self._resync = Resync(store, api, reconciler, metrics, clock, self._watch.compare)
 
@@ -82,12 +85,19 @@ class Operator:
             Loop("scheduler", self._schedule, period_s=1.0, bound_s=30.0),
             Loop("recovery", self._recover, period_s=5.0, bound_s=60.0),
             Loop("mirror", self._mirror.turn, period_s=0.0, bound_s=90.0),
-            Loop("resync", self._resync.turn, period_s=resync_s, bound_s=3 * resync_s + 60.0),
+            Loop("resync", self._compare, period_s=resync_s, bound_s=3 * resync_s + 60.0),
             Loop("fleet", self._measure_fleet, period_s=5.0, bound_s=60.0),
             Loop("maintenance", self._maintain, period_s=60.0, bound_s=300.0),
         ]
 
+    def _compare(self) -> None:
+        self._resync.turn()
+        self._compared.set()
+
     def _schedule(self) -> None:
+        # A Plant that was deleted while no operator ran shall not be polled once more; a large or unreachable list holds up nobody.
+        self._compared.wait(FIRST_COMPARISON_WITHIN_S)
+        self._compared.set()
         report = self._scheduler.tick(self._clock())
         self._metrics.record_tick(report)
         for outcome in report.judged:

@@ -55,7 +55,7 @@ FROM (
                 FROM (
                     SELECT
                         s.date, s.timezone, s.today_energy_kwh, s.peak_power_w, s.current_power_w, s.total_energy_kwh,
-                        s.grid_injection_power_w, s.last_seen_at, s.source_sampled_at, s.backfilled, s.sampled_energy_kwh, s.energy_moved
+                        s.grid_injection_power_w, s.last_seen_at, s.source_sampled_at, s.backfilled, s.sampled_energy_kwh, s.energy_raised
                     FROM metric_snapshots s
                     WHERE s.plant_id = p.plant_id AND s.date >= coalesce(
                         -- The days that a late daily job may change, however far back it is, and those that it compares them with.
@@ -134,15 +134,15 @@ stored AS (
 days AS (
     INSERT INTO metric_snapshots AS old (
         plant_id, date, timezone, today_energy_kwh, peak_power_w, current_power_w, total_energy_kwh, grid_injection_power_w, last_seen_at,
-        source_sampled_at, backfilled, sampled_energy_kwh, energy_moved
+        source_sampled_at, backfilled, sampled_energy_kwh, energy_raised
     )
     SELECT
         i.plant_id, i.date, i.timezone, i.today_energy_kwh, i.peak_power_w, i.current_power_w, i.total_energy_kwh,
-        i.grid_injection_power_w, i.last_seen_at, i.source_sampled_at, i.backfilled, i.sampled_energy_kwh, i.energy_moved
+        i.grid_injection_power_w, i.last_seen_at, i.source_sampled_at, i.backfilled, i.sampled_energy_kwh, i.energy_raised
     FROM json_to_recordset(%(days)s::json) AS i (
         plant_id uuid, date date, timezone varchar, today_energy_kwh float8, peak_power_w float8, current_power_w float8,
         total_energy_kwh float8, grid_injection_power_w float8, last_seen_at timestamptz, source_sampled_at timestamptz, backfilled boolean,
-        sampled_energy_kwh float8, energy_moved boolean
+        sampled_energy_kwh float8, energy_raised boolean
     )
     JOIN stored USING (plant_id)
     ON CONFLICT (plant_id, date) DO UPDATE SET
@@ -156,7 +156,7 @@ days AS (
         source_sampled_at = excluded.source_sampled_at,
         backfilled = excluded.backfilled,
         sampled_energy_kwh = excluded.sampled_energy_kwh,
-        energy_moved = excluded.energy_moved
+        energy_raised = excluded.energy_raised
 ),
 judged AS (
     INSERT INTO alerts AS old (

@@ -128,7 +128,7 @@ metric_snapshots = sa.Table(
     sa.Column("raw_source", sa.String(16), nullable=False, server_default="MOCK"),
     sa.Column("backfilled", sa.Boolean(), nullable=False),
     sa.Column("sampled_energy_kwh", _NUMBER),
-    sa.Column("energy_moved", sa.Boolean(), nullable=False, server_default=sa.false()),
+    sa.Column("energy_raised", sa.Boolean(), nullable=False, server_default=sa.false()),
     sa.CheckConstraint(
         _in_range("today_energy_kwh", "peak_power_w", "current_power_w", "total_energy_kwh", "grid_injection_power_w"),
         name="metric_snapshots_numbers",

@@ -29,6 +29,7 @@ from controller.domain.plant import (
     plant_id_for,
 )
 from controller.domain.schedule import lock_ttl_s
+from controller.storage.memory import DAYS_READ, DAYS_READ_BEFORE_CLOSE
 from controller.tools.replay_input import Line, ReplayError, ReplayPlant, instant, read_lines, read_plant
 from controller.tools.replay_plot import Timeline
 from integrations.contract import Severity
@@ -37,11 +38,6 @@ __all__ = ["AlertEvent", "Event", "ReplayError", "ReplayPlant", "SnapshotEvent",
 
 TICK = timedelta(microseconds=1)
 """What time alone brings holds from just after its boundary on (DOMAIN 5); this is the shortest time there is."""
-
-POLL_LOOKS_BACK = 12
-"""Newest local days handed to a poll: today's, the three before that are still open (DOMAIN 4), and more than the 7 of DOMAIN 6."""
-CLOSE_LOOKS_BACK = timedelta(days=30)
-"""How far before its day a daily job is handed days (DOMAIN 6)."""
 
 
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +198,7 @@ class Drive:
         plant, declaration = self._plant, self._plant.declaration
         kind = JobType.POLL if line.day is None else JobType.DAILY
         job = Job(plant.plant_id, plant.attempt + 1, kind, declaration.brand, lock_ttl_s(declaration.poll_interval_s), line.day)
-        days = plant.days if line.day is None else self._days_since(line.day - CLOSE_LOOKS_BACK)
+        days = plant.days if line.day is None else self._days_since(line.day - timedelta(days=DAYS_READ_BEFORE_CLOSE))
         return job, msgspec.structs.replace(plant, attempt=job.attempt, claim_kind=kind, claimed_at=line.at, days=days)
 
     def _keep(self, outcome: Outcome) -> None:
@@ -286,7 +282,7 @@ def _order(alert: Alert) -> tuple[str, str, str]:
 
 
 def _newest(days: Mapping[date, Snapshot]) -> tuple[Snapshot, ...]:
-    return tuple(days[day] for day in sorted(days, reverse=True)[:POLL_LOOKS_BACK])
+    return tuple(days[day] for day in sorted(days, reverse=True)[:DAYS_READ])
 
 
 def _plant_id(declaration: Declaration) -> UUID:

@@ -22,6 +22,8 @@ from integrations.contract import Alarm, AlarmList, Reading, Severity
 
 UNUSABLE_NUMBER = math.nan
 UNUSABLE_INSTANT = datetime.max.replace(tzinfo=UTC)
+_EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
+"""What is earlier has no local time in some zone: Python's calendar begins with the year 1."""
 _NUMBERS = ("current_power_w", "today_energy_kwh", "total_energy_kwh", "grid_injection_power_w")
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -259,7 +261,10 @@ def _number(value: object) -> float:
 
 
 def _believable_instant(value: object) -> datetime | None:
-    return None if value is None else _instant(value) or UNUSABLE_INSTANT
+    if value is None:
+        return None
+    at = _instant(value)
+    return UNUSABLE_INSTANT if at is None or at < _EARLIEST else at
 
 
 def _instant(value: object) -> datetime | None:

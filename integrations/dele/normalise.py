@@ -12,6 +12,7 @@ import msgspec
 
 from integrations.answers import Answer, missing, of_account, of_plant, open_answer, other_plant
 from integrations.contract import Alarm, Severity, VendorResponse
+from integrations.dele import shapes
 from integrations.errors import AdapterError, AdapterErrorType
 from integrations.paging import AlarmPage
 from integrations.payload import (
@@ -75,126 +76,14 @@ class DeviceEnergies(NamedTuple):
     total_energy_kwh: float | None
 
 
-class Envelope(msgspec.Struct, rename="camel"):
-    success: Loose = None
-    code: Loose = None
-    exception: Loose = None
-
-
-class LatestAnswer(Envelope, rename="camel"):
-    last_update_time: Loose = None
-    generation_power: Loose = None
-    consumption_power: Loose = None
-    use_power: Loose = None
-    """SOLARMAN's name of `consumptionPower`."""
-    grid_power: Loose = None
-    battery_power: Loose = None
-    generation_total: Loose = None
-
-
-class StationRow(LatestAnswer, rename="camel"):
-    """A plant of a list: the same fields as alone, as far as it has them."""
-
-    id: Loose = None
-    station_id: Loose = None
-
-
-class StationsAnswer(Envelope, rename="camel"):
-    station_list: list[StationRow] | None = None
-
-
-class DayItem(msgspec.Struct, rename="camel"):
-    year: Loose = None
-    month: Loose = None
-    day: Loose = None
-    date_time: Loose = None
-    generation_value: Loose = None
-
-
-class HistoryAnswer(Envelope, rename="camel"):
-    station_data_items: list[DayItem] | None = None
-
-
-class Device(msgspec.Struct, rename="camel"):
-    station_id: Loose = None
-    device_sn: Loose = None
-    device_type: Loose = None
-
-
-class DevicesAnswer(Envelope, rename="camel"):
-    device_list_items: list[Device] | None = None
-
-
-class DevicePoint(msgspec.Struct):
-    key: Loose = None
-    value: Loose = None
-    unit: Loose = None
-
-
-class DeviceData(msgspec.Struct, rename="camel"):
-    device_sn: Loose = None
-    device_type: Loose = None
-    data_list: list[DevicePoint] | None = None
-
-
-class DeviceLatestAnswer(Envelope, rename="camel"):
-    device_data_list: list[DeviceData] | None = None
-
-
-class CurrentDataAnswer(Envelope, rename="camel"):
-    """SOLARMAN's: one device, as flat as the envelope."""
-
-    device_data_list: list[DeviceData] | None = None
-    device_sn: Loose = None
-    device_type: Loose = None
-    data_list: list[DevicePoint] | None = None
-
-
-class AlertItem(msgspec.Struct, rename="camel"):
-    """Deye's names, then SOLARMAN's of the same things."""
-
-    station_id: Loose = None
-    device_sn: Loose = None
-    alert_code: Loose = None
-    code: Loose = None
-    protocol_name: Loose = None
-    addr: Loose = None
-    alert_name: Loose = None
-    show_name: Loose = None
-    level: Loose = None
-    impact: Loose = None
-    influence: Loose = None
-    alert_start_time: Loose = None
-    alert_time: Loose = None
-    """SOLARMAN's first version: when the alert was last seen. It knows no status and no end."""
-    status: Loose = None
-
-
-class AlertsAnswer(Envelope, rename="camel"):
-    total: Loose = None
-    station_alert_items: list[AlertItem] | msgspec.UnsetType | None = msgspec.UNSET
-    alert_list: list[AlertItem] | msgspec.UnsetType | None = msgspec.UNSET
-    """The same list where a device is asked for its alerts."""
-
-
-_BARE = msgspec.json.Decoder(Envelope)
-_LATEST = msgspec.json.Decoder(LatestAnswer)
-_HISTORY = msgspec.json.Decoder(HistoryAnswer)
-_DEVICES = msgspec.json.Decoder(DevicesAnswer)
-_DEVICE_LATEST = msgspec.json.Decoder(DeviceLatestAnswer)
-_ALERTS = msgspec.json.Decoder(AlertsAnswer)
-_STATIONS = msgspec.json.Decoder(StationsAnswer)
-_CURRENT_DATA = msgspec.json.Decoder(CurrentDataAnswer)
-
-
 def station_latest(response: VendorResponse) -> StationLatest:
     """`/station/latest`: powers in W. Export is |gridPower|; without it, what the balance leaves (the sign of `wirePower` is disputed)."""
-    return _latest(_open(response, _LATEST))
+    return _latest(_open(response, shapes.LATEST))
 
 
 def station_list(response: VendorResponse, plant_id: str | None) -> StationLatest:
     """`/station/list`: one plant of the account's."""
-    answer = _open(response, _STATIONS)
+    answer = _open(response, shapes.STATIONS)
     if _code(answer) == NO_UPLOADS:
         return StationLatest()
     if answer.station_list is None:
@@ -205,7 +94,7 @@ def station_list(response: VendorResponse, plant_id: str | None) -> StationLates
 def station_history(response: VendorResponse) -> dict[date, float]:
     """`/station/history` by day: kWh by local day."""
     days = {}
-    for item in _open(response, _HISTORY).station_data_items or ():
+    for item in _open(response, shapes.HISTORY).station_data_items or ():
         day, energy = calendar_date(item.year, item.month, item.day) or iso_date(item.date_time), number(item.generation_value)
         if day is not None and energy is not None:
             days[day] = energy
@@ -214,7 +103,7 @@ def station_history(response: VendorResponse) -> dict[date, float]:
 
 def station_device(response: VendorResponse, plant_id: str | None) -> list[str]:
     """`/station/device`: serial numbers of the plant's inverters."""
-    rows = _open(response, _DEVICES).device_list_items or []
+    rows = _open(response, shapes.DEVICES).device_list_items or []
     ours = of_plant(rows, lambda row: row.station_id, plant_id, VENDOR)
     serials = (code(row.device_sn) for row in ours if _is_inverter(row.device_type))
     return [serial for serial in serials if serial is not None]
@@ -222,7 +111,7 @@ def station_device(response: VendorResponse, plant_id: str | None) -> list[str]:
 
 def device_latest(response: VendorResponse, serials: Collection[str]) -> DeviceEnergies:
     """`/device/latest` for some inverters. Devices nobody asked for are refused."""
-    rows = _open(response, _DEVICE_LATEST).device_data_list or []
+    rows = _open(response, shapes.DEVICE_LATEST).device_data_list or []
     points = {code(row.device_sn): row.data_list or [] for row in rows}
     if not points.keys() <= set(serials):
         raise other_plant(VENDOR)
@@ -231,16 +120,16 @@ def device_latest(response: VendorResponse, serials: Collection[str]) -> DeviceE
 
 def current_data(response: VendorResponse) -> DeviceEnergies:
     """`/device/latest` or SOLARMAN's `/device/v1.0/currentData`, whichever devices it is about: of its inverters, all together."""
-    answer = _open(response, _CURRENT_DATA)
+    answer = _open(response, shapes.CURRENT_DATA)
     rows = answer.device_data_list
     if rows is None:
-        rows = [DeviceData(answer.device_sn, answer.device_type, answer.data_list)] if answer.data_list is not None else []
+        rows = [shapes.DeviceData(answer.device_sn, answer.device_type, answer.data_list)] if answer.data_list is not None else []
     return _energies(row.data_list or [] for row in rows if row.device_type is None or _is_inverter(row.device_type))
 
 
 def alert_list(response: VendorResponse, plant_id: str | None = None) -> AlarmPage:
     """`/station/alertList` and SOLARMAN's `/station/v1.0/alert` and `alertV2`, one page. The list is null when there is nothing in it."""
-    answer = _open(response, _ALERTS)
+    answer = _open(response, shapes.ALERTS)
     counted = whole(answer.total)
     if _code(answer) == NO_UPLOADS:
         return AlarmPage(alarms=(), rows=0, total=1)  # a list we have not seen: incomplete
@@ -253,10 +142,10 @@ def alert_list(response: VendorResponse, plant_id: str | None = None) -> AlarmPa
 
 
 def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer]) -> Answer:
-    return open_answer(response, VENDOR, decoder, _BARE, _judge)
+    return open_answer(response, VENDOR, decoder, shapes.BARE, _judge)
 
 
-def _judge(answer: Envelope) -> None:
+def _judge(answer: shapes.Envelope) -> None:
     vendor_code = _code(answer)
     if vendor_code == NO_UPLOADS:
         return
@@ -270,11 +159,11 @@ def _judge(answer: Envelope) -> None:
     raise AdapterError(ERRORS.get(vendor_code or "", AdapterErrorType.VENDOR_ERROR), f"{VENDOR} answered code {vendor_code}")
 
 
-def _code(answer: Envelope) -> str | None:
+def _code(answer: shapes.Envelope) -> str | None:
     return text(answer.code, 40)
 
 
-def _latest(station: LatestAnswer) -> StationLatest:
+def _latest(station: shapes.LatestAnswer) -> StationLatest:
     generation = number(station.generation_power)
     return StationLatest(
         last_seen_at=epoch_s(station.last_update_time),
@@ -284,7 +173,7 @@ def _latest(station: LatestAnswer) -> StationLatest:
     )
 
 
-def _export(station: LatestAnswer, generation: float | None) -> float | None:
+def _export(station: shapes.LatestAnswer, generation: float | None) -> float | None:
     grid = number(station.grid_power)
     if grid is not None:
         return abs(grid)
@@ -296,7 +185,7 @@ def _export(station: LatestAnswer, generation: float | None) -> float | None:
     return max(0.0, generation + (number(station.battery_power) or 0.0) - consumption)
 
 
-def _plant_of_row(row: StationRow) -> Loose:
+def _plant_of_row(row: shapes.StationRow) -> Loose:
     return row.station_id if row.id is None else row.id
 
 
@@ -304,7 +193,7 @@ def _is_inverter(device_type: Loose) -> bool:
     return "INVERTER" in (text(device_type, 64) or "").upper()
 
 
-def _energies(devices: Iterable[list[DevicePoint]]) -> DeviceEnergies:
+def _energies(devices: Iterable[list[shapes.DevicePoint]]) -> DeviceEnergies:
     every = list(devices)
     return DeviceEnergies(
         today_energy_kwh=complete_total(_point(points, TODAY) for points in every),
@@ -312,14 +201,14 @@ def _energies(devices: Iterable[list[DevicePoint]]) -> DeviceEnergies:
     )
 
 
-def _point(points: list[DevicePoint], keys: Collection[str]) -> float | None:
+def _point(points: list[shapes.DevicePoint], keys: Collection[str]) -> float | None:
     for point in points:
         if type(point.key) is str and point.key.replace(" ", "") in keys:
             return scaled(point.value, point.unit, KILOWATT_HOURS, "kWh")
     return None
 
 
-def _alarm(row: AlertItem) -> Alarm:
+def _alarm(row: shapes.AlertItem) -> Alarm:
     vendor_code = code(row.alert_code) or code(row.code) or code(row.protocol_name) or code(row.addr)
     unsafe = whole(row.impact) in SAFETY or whole(row.influence) in SAFETY
     level = whole(row.level)

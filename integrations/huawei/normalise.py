@@ -14,7 +14,8 @@ import msgspec
 from integrations.answers import Answer, decode, missing, no_plant, of_account, of_plant, open_answer, other_plant
 from integrations.contract import Alarm, Reading, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
-from integrations.payload import Loose, code, epoch_ms, message, newest, number, text, total, truth, unnamed, whole
+from integrations.huawei import shapes
+from integrations.payload import code, epoch_ms, message, newest, number, text, total, truth, unnamed, whole
 
 VENDOR = "FusionSolar"
 
@@ -71,152 +72,14 @@ class NoDevices(AdapterError):
     """The plant has no devices: an empty list, said as an error."""
 
 
-class Verdict(msgspec.Struct, rename="camel"):
-    """How the request went, whatever else the answer holds."""
-
-    success: Loose = None
-    fail_code: Loose = None
-    error_code: Loose = None
-    """The two gateways in front of the API have error bodies of their own: with this key, or with `exceptionId`."""
-    exception_id: Loose = None
-    exception_info: Loose = None
-    data: Loose = None
-    """Over the frequency limit, the reason stands here."""
-
-
-class Params(msgspec.Struct, rename="camel"):
-    current_time: Loose = None
-    dev_type_id: Loose = None
-    """Of device figures: the type that was asked for."""
-
-
-class Envelope(Verdict):
-    params: Params | None = None
-
-
-class StationItems(msgspec.Struct):
-    real_health_state: Loose = None
-    day_power: Loose = None
-    total_power: Loose = None
-
-
-class StationRow(msgspec.Struct, rename="camel"):
-    station_code: Loose = None
-    data_item_map: StationItems | None = None
-
-
-class StationAnswer(Envelope):
-    data: list[StationRow] | None = None
-
-
-class DeviceRow(msgspec.Struct, rename="camel"):
-    id: Loose = None
-    dev_type_id: Loose = None
-    station_code: Loose = None
-
-
-class DevicesAnswer(Envelope):
-    data: list[DeviceRow] | None = None
-
-
-class DeviceItems(msgspec.Struct):
-    active_power: Loose = None
-    run_state: Loose = None
-
-
-class DeviceKpiRow(msgspec.Struct, rename="camel"):
-    dev_id: Loose = None
-    collect_time: Loose = None
-    """Of the five-minute figures only."""
-    data_item_map: DeviceItems | None = None
-
-
-class DeviceKpiAnswer(Envelope):
-    data: list[DeviceKpiRow] | None = None
-
-
-class DayItems(msgspec.Struct, rename={"pv_yield": "PVYield"}):
-    pv_yield: Loose = None
-    inverter_power: Loose = None
-
-
-class DayRow(msgspec.Struct, rename="camel"):
-    station_code: Loose = None
-    collect_time: Loose = None
-    data_item_map: DayItems | None = None
-
-
-class DaysAnswer(Envelope):
-    data: list[DayRow] | None = None
-
-
-class AlarmRow(msgspec.Struct, rename="camel"):
-    station_code: Loose = None
-    alarm_id: Loose = None
-    cause_id: Loose = None
-    esn_code: Loose = None
-    lev: Loose = None
-    alarm_name: Loose = None
-    alarm_cause: Loose = None
-    raise_time: Loose = None
-    status: Loose = None
-
-
-class AlarmRows(msgspec.Struct, rename={"rows": "list"}):
-    rows: list[AlarmRow] | None = None
-
-
-class AlarmsAnswer(Envelope):
-    data: list[AlarmRow] | AlarmRows | None = None
-    """Documented as a plain list."""
-
-
-class KioskAnswer(Envelope):
-    data: Loose = None
-
-
-class RealKpi(msgspec.Struct, rename="camel"):
-    real_time_power: Loose = None
-    daily_energy: Loose = None
-    cumulative_energy: Loose = None
-
-
-class Figures(msgspec.Struct, rename="camel"):
-    real_kpi: RealKpi | None = None
-
-
-class PlantRow(msgspec.Struct, rename="camel"):
-    plant_code: Loose = None
-    station_code: Loose = None
-
-
-class PlantRows(msgspec.Struct, rename={"rows": "list"}):
-    rows: list[PlantRow] | None = None
-
-
-class PlantsAnswer(Envelope):
-    data: list[PlantRow] | PlantRows | None = None
-
-
-_BARE = msgspec.json.Decoder(Verdict)
-_STATION = msgspec.json.Decoder(StationAnswer)
-_DEVICES = msgspec.json.Decoder(DevicesAnswer)
-_DEVICE_KPI = msgspec.json.Decoder(DeviceKpiAnswer)
-_DAYS = msgspec.json.Decoder(DaysAnswer)
-_ALARMS = msgspec.json.Decoder(AlarmsAnswer)
-_KIOSK = msgspec.json.Decoder(KioskAnswer)
-_FIGURES = msgspec.json.Decoder(Figures)
-_PLANTS = msgspec.json.Decoder(PlantsAnswer)
-
-
 def station_real_kpi(response: VendorResponse, plant_id: str | None) -> StationKpi:
     """`/thirdData/getStationRealKpi`: energies in kWh.
 
     The answer's own time counts as the plant's only while the vendor calls it healthy.
     """
-    answer = _open(response, _STATION)
+    answer = _open(response, shapes.STATION)
     row = _row_of(answer.data, plant_id)
-    items = row.data_item_map or StationItems()
+    items = row.data_item_map or shapes.StationItems()
     healthy = whole(items.real_health_state) == HEALTHY
     return StationKpi(
         last_seen_at=_server_time(answer) if healthy else None,
@@ -227,8 +90,8 @@ def station_real_kpi(response: VendorResponse, plant_id: str | None) -> StationK
 
 def plant_list(response: VendorResponse, plant_id: str | None) -> None:
     """`/thirdData/stations` and the older `getStationList`: nothing that changes. Raises PLANT_NOT_FOUND where ours is not in it."""
-    data = _open(response, _PLANTS).data
-    rows = data.rows if isinstance(data, PlantRows) else data
+    data = _open(response, shapes.PLANTS).data
+    rows = data.rows if isinstance(data, shapes.PlantRows) else data
     if rows is None:
         raise missing(VENDOR, "list of plants")
     of_account(rows, lambda row: row.station_code if row.plant_code is None else row.plant_code, plant_id, VENDOR)
@@ -236,7 +99,7 @@ def plant_list(response: VendorResponse, plant_id: str | None) -> None:
 
 def device_list(response: VendorResponse, plant_id: str | None) -> dict[int, list[str]]:
     """`/thirdData/getDevList`: device ids by device type. Raises NoDevices where the plant has none."""
-    rows = _open(response, _DEVICES).data or []
+    rows = _open(response, shapes.DEVICES).data or []
     devices: dict[int, list[str]] = {}
     for row in of_plant(rows, lambda row: row.station_code, plant_id, VENDOR):
         device_type, device_id = whole(row.dev_type_id), text(row.id, 64)
@@ -250,7 +113,7 @@ def device_real_kpi(response: VendorResponse, device_type: int | None, device_id
 
     Without `device_type`, the one that the answer echoes. Raises AdapterError, NoDevices among it.
     """
-    answer = _open(response, _DEVICE_KPI)
+    answer = _open(response, shapes.DEVICE_KPI)
     rows = answer.data or []
     if device_ids is not None and any(row.dev_id is not None and text(row.dev_id, 64) not in device_ids for row in rows):
         raise other_plant(VENDOR)
@@ -274,8 +137,8 @@ def station_day(response: VendorResponse, plant_id: str | None, zone: tzinfo) ->
     `collectTime` is local midnight. `PVYield` goes first: newer documents call `inverter_power` ambiguous.
     """
     days = {}
-    for row in of_plant(_open(response, _DAYS).data or [], lambda row: row.station_code, plant_id, VENDOR):
-        items = row.data_item_map or DayItems()
+    for row in of_plant(_open(response, shapes.DAYS).data or [], lambda row: row.station_code, plant_id, VENDOR):
+        items = row.data_item_map or shapes.DayItems()
         collected, energy = epoch_ms(row.collect_time), number(items.pv_yield)
         if energy is None:
             energy = number(items.inverter_power)
@@ -286,8 +149,8 @@ def station_day(response: VendorResponse, plant_id: str | None, zone: tzinfo) ->
 
 def alarm_list(response: VendorResponse, plant_id: str | None) -> tuple[Alarm, ...]:
     """`/thirdData/getAlarmList`: the active alarms, never paged."""
-    data = _open(response, _ALARMS).data
-    rows = data.rows if isinstance(data, AlarmRows) else data
+    data = _open(response, shapes.ALARMS).data
+    rows = data.rows if isinstance(data, shapes.AlarmRows) else data
     if rows is None:
         raise missing(VENDOR, "alarm list")
     return tuple(_alarm(row) for row in of_plant(rows, lambda row: row.station_code, plant_id, VENDOR))
@@ -295,10 +158,10 @@ def alarm_list(response: VendorResponse, plant_id: str | None) -> tuple[Alarm, .
 
 def kiosk(response: VendorResponse) -> Reading:
     """The file behind a plant's public link: its `data` is JSON once more, as HTML-escaped text. kW and kWh."""
-    answer = _open(response, _KIOSK)
+    answer = _open(response, shapes.KIOSK)
     if type(answer.data) is not str:
         raise missing(VENDOR, "figures of the plant")
-    figures = decode(_FIGURES, html.unescape(answer.data).encode("utf-8", "replace")).real_kpi or RealKpi()
+    figures = decode(shapes.FIGURES, html.unescape(answer.data).encode("utf-8", "replace")).real_kpi or shapes.RealKpi()
     power = number(figures.real_time_power)
     return Reading(
         current_power_w=None if power is None else number(power * 1000),
@@ -307,7 +170,7 @@ def kiosk(response: VendorResponse) -> Reading:
     )
 
 
-def _alarm(row: AlarmRow) -> Alarm:
+def _alarm(row: shapes.AlarmRow) -> Alarm:
     alarm_id, cause_id = code(row.alarm_id), code(row.cause_id)
     if cause_id is not None and cause_id.startswith("-"):
         cause_id = None  # -1: no cause is known
@@ -323,20 +186,20 @@ def _alarm(row: AlarmRow) -> Alarm:
 
 
 def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer]) -> Answer:
-    return open_answer(response, VENDOR, decoder, _BARE, _judge)
+    return open_answer(response, VENDOR, decoder, shapes.BARE, _judge)
 
 
-def _row_of(rows: list[StationRow] | None, plant_id: str | None) -> StationRow:
+def _row_of(rows: list[shapes.StationRow] | None, plant_id: str | None) -> shapes.StationRow:
     if not rows:
         raise no_plant(VENDOR)
     return of_plant(rows, lambda row: row.station_code, plant_id, VENDOR)[0]
 
 
-def _server_time(answer: Envelope) -> datetime | None:
+def _server_time(answer: shapes.Envelope) -> datetime | None:
     return epoch_ms(answer.params.current_time) if answer.params is not None else None
 
 
-def _judge(answer: Verdict) -> None:
+def _judge(answer: shapes.Verdict) -> None:
     fail_code, succeeded = text(answer.fail_code, 40), truth(answer.success)
     if succeeded and fail_code in (None, "0"):
         return
@@ -348,7 +211,7 @@ def _judge(answer: Verdict) -> None:
     raise AdapterError(error_type, f"{VENDOR} answered failCode {fail_code}", RETRY_AFTER_SECONDS.get(fail_code or ""))
 
 
-def _judge_gateway(answer: Verdict, succeeded: bool | None) -> None:
+def _judge_gateway(answer: shapes.Verdict, succeeded: bool | None) -> None:
     """Raises what a body without a fail code reports; returns when `success` alone speaks."""
     if answer.data == TOO_FREQUENT:
         raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{VENDOR} answered that it is asked too often")

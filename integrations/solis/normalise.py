@@ -7,8 +7,6 @@ Each function takes one answer and the plant it must be about (None: whichever i
 from collections.abc import Sequence
 from datetime import date
 
-import msgspec
-
 from integrations.answers import missing, no_plant, of_account, of_plant, open_answer, other_plant
 from integrations.contract import Alarm, Reading, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
@@ -29,6 +27,7 @@ from integrations.payload import (
     unnamed,
     whole,
 )
+from integrations.solis import shapes
 
 VENDOR = "SolisCloud"
 
@@ -49,105 +48,9 @@ SEVERITIES = {"1": Severity.LOW, "2": Severity.MEDIUM, "3": Severity.CRITICAL}
 PENDING = "0"
 
 
-class Envelope(msgspec.Struct, rename="camel"):
-    code: Loose = None
-    msg: Loose = None
-
-
-class Station(msgspec.Struct, rename="camel"):
-    id: Loose = None
-    data_timestamp: Loose = None
-    power: Loose = None
-    power_str: Loose = None
-    power_pec: Loose = None
-    day_energy: Loose = None
-    day_energy_str: Loose = None
-    day_energy_pec: Loose = None
-    all_energy1: Loose = None
-    all_energy: Loose = None
-    all_energy_str: Loose = None
-    all_energy_pec: Loose = None
-    psum: Loose = None
-    psum_str: Loose = None
-    psum_pec: Loose = None
-
-
-class StationAnswer(Envelope):
-    data: Station | None = None
-
-
-class Day(msgspec.Struct, rename="camel"):
-    date_str: Loose = None
-    energy: Loose = None
-    energy_str: Loose = None
-    energy_pec: Loose = None
-
-
-class MonthAnswer(Envelope):
-    data: list[Day] | None = None
-
-
-class StationRow(Station, rename="camel"):
-    """A plant of a list: the same fields as alone."""
-
-
-class StationRows(msgspec.Struct, rename="camel"):
-    records: list[StationRow] | None = None
-    page: "StationRows | None" = None
-
-
-class StationsAnswer(Envelope):
-    data: StationRows | None = None
-
-
-class DayOfPlant(Day, rename="camel"):
-    id: Loose = None
-    """The plant's: a month's days have an id of their own there."""
-    station_id: Loose = None
-
-
-class DayRows(msgspec.Struct, rename="camel"):
-    records: list[DayOfPlant] | None = None
-    page: "DayRows | None" = None
-
-
-class DayAnswer(Envelope):
-    data: DayRows | None = None
-
-
-class AlarmRow(msgspec.Struct, rename="camel"):
-    station_id: Loose = None
-    alarm_device_sn: Loose = None
-    alarm_level: Loose = None
-    alarm_code: Loose = None
-    alarm_msg: Loose = None
-    advice: Loose = None
-    alarm_begin_time: Loose = None
-    state: Loose = None
-
-
-class AlarmRows(msgspec.Struct, rename="camel"):
-    records: list[AlarmRow] | None = None
-    total: Loose = None
-    page: "AlarmRows | None" = None
-    """Some answers wrap the page once more."""
-
-
-class AlarmAnswer(Envelope):
-    data: AlarmRows | None = None
-
-
-_BARE = msgspec.json.Decoder(Envelope)
-_STATION = msgspec.json.Decoder(StationAnswer)
-_MONTH = msgspec.json.Decoder(MonthAnswer)
-_ALARMS = msgspec.json.Decoder(AlarmAnswer)
-_STATIONS = msgspec.json.Decoder(StationsAnswer)
-_DAY = msgspec.json.Decoder(DayAnswer)
-
-
 def station_detail(response: VendorResponse, plant_id: str | None) -> Reading:
     """`/v1/api/stationDetail`. An offline data logger gives an empty reading."""
-    answer = open_answer(response, VENDOR, _STATION, _BARE, _judge)
+    answer = open_answer(response, VENDOR, shapes.STATION, shapes.BARE, _judge)
     if answer.code == DATALOGGER_OFFLINE:
         return Reading()
     station = answer.data
@@ -160,7 +63,7 @@ def station_detail(response: VendorResponse, plant_id: str | None) -> Reading:
 
 def station_list(response: VendorResponse, plant_id: str | None) -> Reading:
     """`/v1/api/userStationList`: one plant of the account's."""
-    answer = open_answer(response, VENDOR, _STATIONS, _BARE, _judge_account)
+    answer = open_answer(response, VENDOR, shapes.STATIONS, shapes.BARE, _judge_account)
     if answer.code == DATALOGGER_OFFLINE:
         return Reading()
     page = answer.data.page or answer.data if answer.data is not None else None
@@ -171,12 +74,12 @@ def station_list(response: VendorResponse, plant_id: str | None) -> Reading:
 
 def station_month(response: VendorResponse) -> dict[date, float]:
     """`/v1/api/stationMonth`: kWh by local day. The key is `dateStr`; the epoch `date` beside it is midnight of some other zone."""
-    return _days(open_answer(response, VENDOR, _MONTH, _BARE, _judge).data or [])
+    return _days(open_answer(response, VENDOR, shapes.MONTH, shapes.BARE, _judge).data or [])
 
 
 def station_day_energies(response: VendorResponse, plant_id: str | None) -> dict[date, float]:
     """`/v1/api/stationDayEnergyList`: kWh of one local day, of one plant of the account's."""
-    answer = open_answer(response, VENDOR, _DAY, _BARE, _judge_account)
+    answer = open_answer(response, VENDOR, shapes.DAY, shapes.BARE, _judge_account)
     if answer.code == DATALOGGER_OFFLINE:
         return {}
     page = answer.data.page or answer.data if answer.data is not None else None
@@ -188,7 +91,7 @@ def station_day_energies(response: VendorResponse, plant_id: str | None) -> dict
 
 def alarm_list(response: VendorResponse, plant_id: str | None) -> AlarmPage:
     """`/v1/api/alarmList`, one page. Raises INVALID_DATA_FORMAT when it is about other plants only."""
-    answer = open_answer(response, VENDOR, _ALARMS, _BARE, _judge)
+    answer = open_answer(response, VENDOR, shapes.ALARMS, shapes.BARE, _judge)
     if answer.code == DATALOGGER_OFFLINE:
         return AlarmPage(alarms=(), rows=0, total=1)  # a list we have not seen: incomplete
     page = answer.data.page or answer.data if answer.data is not None else None
@@ -202,7 +105,7 @@ def alarm_list(response: VendorResponse, plant_id: str | None) -> AlarmPage:
     return AlarmPage(alarms=tuple(_alarm(row) for row in ours), rows=len(rows), total=counted)
 
 
-def _reading(station: Station) -> Reading:
+def _reading(station: shapes.Station) -> Reading:
     seen = epoch_ms(station.data_timestamp)
     lifetime = number(station.all_energy1)
     return Reading(
@@ -215,7 +118,7 @@ def _reading(station: Station) -> Reading:
     )
 
 
-def _days(rows: Sequence[Day]) -> dict[date, float]:
+def _days(rows: Sequence[shapes.Day]) -> dict[date, float]:
     days = {}
     for row in rows:
         day, energy = iso_date(row.date_str), _kwh(row.energy, row.energy_str, row.energy_pec)
@@ -224,11 +127,11 @@ def _days(rows: Sequence[Day]) -> dict[date, float]:
     return days
 
 
-def _plant_of_day(row: DayOfPlant) -> Loose:
+def _plant_of_day(row: shapes.DayOfPlant) -> Loose:
     return row.id if row.station_id is None else row.station_id
 
 
-def _alarm(row: AlarmRow) -> Alarm:
+def _alarm(row: shapes.AlarmRow) -> Alarm:
     vendor_code = code(row.alarm_code)
     return Alarm(
         code=vendor_code,
@@ -241,14 +144,14 @@ def _alarm(row: AlarmRow) -> Alarm:
     )
 
 
-def _judge_account(answer: Envelope) -> None:
+def _judge_account(answer: shapes.Envelope) -> None:
     """As `_judge`, for requests that name no plant: code 1 cannot mean that there is none."""
     if text(answer.code, 40) == "1":
         raise AdapterError(AdapterErrorType.VENDOR_ERROR, f"{VENDOR} answered code 1")
     _judge(answer)
 
 
-def _judge(answer: Envelope) -> None:
+def _judge(answer: shapes.Envelope) -> None:
     if answer.code == "0" or answer.code == DATALOGGER_OFFLINE:
         return
     vendor_code = text(answer.code, 40)

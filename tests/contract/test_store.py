@@ -226,7 +226,7 @@ def test_days_and_alerts_come_back_whole_and_are_raised_in_place(world: World) -
         source_sampled_at=NOW,
         backfilled=True,
         sampled_energy_kwh=3.25,
-        energy_moved=True,
+        energy_raised=True,
     )
     assert_no_default_left(alert)
     assert_no_default_left(day)

@@ -63,6 +63,14 @@ def test_the_same_storm_again_changes_none_and_worse_ones_push_the_mildest_out()
 
 
 @pytest.mark.rule("D6.22")
+def test_of_equally_old_ones_those_that_are_kept_already_stay() -> None:
+    at_once = tuple(msgspec.structs.replace(entry, occurred_at=NOON) for entry in storm(501))
+    known = merge_alerts((), judge_alarms(ROOF, [], listed(*at_once[1:]), NOON).changed)
+    judged = judge_alarms(ROOF, known, listed(*at_once), NOON + HOUR)
+    assert codes(merge_alerts(known, judged.changed)) == codes(known)
+
+
+@pytest.mark.rule("D6.22")
 def test_the_overflow_is_counted_and_shown_until_a_list_without_it() -> None:
     outcome = close(plant(), sees(alarms=listed(*storm(507))))
     assert (outcome.alarms_dropped, outcome.live.alarms_dropped) == (7, 7)

@@ -167,8 +167,8 @@ def test_yesterday_raised_since_is_still_what_was_repeated() -> None:
     assert raised[YESTERDAY].today_energy_kwh == 30.4
     assert energy(TODAY, raised.values(), reading(MIDNIGHT + HOUR, today_energy_kwh=0.1)) == 0.1
     before = {**known, YESTERDAY: series(known.values(), d1=30.4)[YESTERDAY]}
-    for value in (30.0, 30.4):
-        samples = [reading(MIDNIGHT, today_energy_kwh=value), reading(MIDNIGHT + HOUR, today_energy_kwh=0.1)]
+    for values in ([30.0, 0.1], [30.4, 0.1], [30.4, 30.0, 0.1]):
+        samples = [reading(MIDNIGHT + number * HOUR, today_energy_kwh=value) for number, value in enumerate(values)]
         assert energy(TODAY, before.values(), *samples) == 0.1
 
 
@@ -286,7 +286,7 @@ def test_a_zero_without_a_sample_is_no_data() -> None:
 @pytest.mark.rule("D4.10")
 def test_a_half_known_day_is_raised_and_stays_what_it_was() -> None:
     known = row(YESTERDAY, 10.0, peak_power_w=900.0, timezone="America/Sao_Paulo", last_seen_at=NOON - DAY, source_sampled_at=NOON - DAY)
-    assert series([known], d1=14.0) == {YESTERDAY: msgspec.structs.replace(known, today_energy_kwh=14.0, energy_moved=True)}
+    assert series([known], d1=14.0) == {YESTERDAY: msgspec.structs.replace(known, today_energy_kwh=14.0, energy_raised=True)}
 
 
 @pytest.mark.parametrize("value", [10.0, 9.0, 0.0])

@@ -51,7 +51,7 @@ def test_the_night_does_not_count() -> None:
     limit = after_daylight(SAO_PAULO, sunset - HOUR, 2 * HOUR, DAY)
     assert not is_sun_up(SAO_PAULO, limit - HOUR - timedelta(seconds=1))
     assert is_sun_up(SAO_PAULO, limit - HOUR + timedelta(seconds=1)), "an hour after sunrise"
-    assert after_daylight(SAO_PAULO, sunset + 3 * HOUR, HOUR, DAY) == limit, "of a report in the night counts the next day alone"
+    assert after_daylight(SAO_PAULO, sunset + HOUR, HOUR, DAY) == limit, "of a report in the night counts the next day alone"
 
 
 def test_a_limit_used_up_exactly_at_sunset_passes_at_sunrise() -> None:

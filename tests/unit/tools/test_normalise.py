@@ -395,12 +395,13 @@ def test_a_path_may_be_a_whole_address(path: str) -> None:
     assert read(Brand.SOLIS, path, solis(SOLIS_STATION)) == SUMMARY
 
 
-@pytest.mark.parametrize("path", ["", "/", "/v1/api/nothing", "/station/latest", "x" * 500])
+@pytest.mark.parametrize("path", ["", "/", "/v1/api/nothing?key=hunter2", "/station/latest", "x" * 500])
 def test_an_unknown_path_is_answered_with_the_known_ones(path: str) -> None:
     found = read(Brand.SOLIS, path, solis(SOLIS_STATION))
 
     assert found["error"] == "INVALID_DATA_FORMAT"
     assert "stationdetail" in found["message"]
+    assert "hunter2" not in found["message"]
     assert len(found["message"]) < 400
 
 

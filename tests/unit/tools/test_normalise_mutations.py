@@ -9,6 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.tools.normalise import normalise_capture
 from integrations.contract import Brand, Severity
@@ -162,3 +164,85 @@ def test_an_answer_in_which_every_id_is_anothers_is_refused_or_empty(brand: Bran
         found = read(brand, asked, body, plant_id)
         if named:
             assert found.get("error") in ("INVALID_DATA_FORMAT", "PLANT_NOT_FOUND") or found == {"alarms": []}
+
+
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=6), st.sampled_from(["0", "1000000", "N/A", "7"])
+)
+FIELDS = sorted(
+    {
+        *(
+            "success",
+            "code",
+            "failCode",
+            "msg",
+            "data",
+            "params",
+            "list",
+            "records",
+            "page",
+            "total",
+            "record",
+            "lines",
+            "xy",
+            "x",
+            "y",
+            "d",
+            "p",
+        ),
+        *("stationDataItems", "stationAlertItems", "stationList", "deviceDataList", "dataList", "dataItemMap", "info", "kpi", "inverter"),
+        *(
+            "id",
+            "stationId",
+            "stationCode",
+            "power",
+            "dayEnergy",
+            "dateStr",
+            "energy",
+            "active_power",
+            "collectTime",
+            "lastUpdateTime",
+            "status",
+        ),
+        *("exceptionId", "errorCode", "exception", "invert_full", "powerflow", "realKpi", "key", "value", "unit", "year", "month", "day"),
+    }
+)
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=6), max_leaves=20
+)
+ENVELOPES: dict[Brand, Any] = {
+    Brand.SOLIS: {"code": "0"},
+    Brand.HUAWEI: {"success": True, "failCode": 0},
+    Brand.GOODWE: {"code": 0},
+    Brand.DELE: {"success": True},
+}
+EVERY_PATH = {
+    Brand.SOLIS: ["stationDetail", "userStationList", "stationMonth", "stationDayEnergyList", "alarmList"],
+    Brand.HUAWEI: [
+        "getStationRealKpi",
+        "getDevRealKpi",
+        "stations",
+        "getDevList",
+        "getKpiStationDay",
+        "getAlarmList",
+        "station-kiosk-file",
+    ],
+    Brand.GOODWE: [
+        "GetMonitorDetailByPowerstationId",
+        "QueryPowerStationMonitor",
+        "GetChartByPlant",
+        "GetPowerStationPowerAndIncomeByDay",
+        "GetPowerStationWariningInfoByMultiCondition",
+    ],
+    Brand.DELE: ["station/latest", "station/list", "station/history", "station/alertList", "station/device", "device/latest"],
+}
+
+
+@pytest.mark.parametrize("brand", list(Brand))
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_json_at_any_path_is_classified(brand: Brand, data: st.DataObject) -> None:
+    path, tree = data.draw(st.sampled_from(EVERY_PATH[brand])), data.draw(JSON)
+    flat = tree if isinstance(tree, dict) else {}
+    for body in (tree, ENVELOPES[brand] | {"data": tree}, flat | ENVELOPES[brand]):
+        is_classified(read(brand, path, body, "7"))

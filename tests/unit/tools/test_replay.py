@@ -354,6 +354,11 @@ def test_a_late_daily_job_closes_its_own_day() -> None:
     assert kept([seen(NOON, today_energy_kwh=5.0), line], NOON + 5 * DAY) == {"2026-03-10": (6.5, None, False)}
 
 
+def test_a_daily_job_of_a_day_far_away_forgets_no_day_that_is_near() -> None:
+    lines = [seen(NOON, today_energy_kwh=5.0), days(NOON, "2027-03-10", d0310=1.0), seen(NOON, today_energy_kwh=4.0)]
+    assert kept(lines, NOON)["2026-03-10"] == (5.0, None, False)
+
+
 @pytest.mark.rule("D4.4")
 def test_a_backfilled_day_is_no_sign_of_life() -> None:
     assert told([seen(NOON), days(NOON + HOUR, "2026-03-10", d0309=8.0)], NOON + 3 * HOUR) == [GREEN, "03-10T14:00 GREEN>YELLOW Stale"]
@@ -397,7 +402,7 @@ def test_energy_beyond_what_the_capacity_can_make_is_refused() -> None:
     assert kept(lines, NOON + HOUR, capacityKWp=None) == {"2026-03-10": (24.1, None, False)}
 
 
-@pytest.mark.parametrize("value", ["yesterday", 1773144000, "2026-03-10T12:00:00", True])
+@pytest.mark.parametrize("value", ["yesterday", 1773144000, "2026-03-10T12:00:00", True, "0001-01-01T00:00:00Z"])
 @pytest.mark.rule("D3.7")
 def test_a_sample_time_that_is_none_takes_its_energy_and_power_along(value: object) -> None:
     line = seen(NOON, sampled_at=value, today_energy_kwh=5.0, current_power_w=50.0)

@@ -165,6 +165,22 @@ def test_power_is_one_line_that_rises_and_is_broken_where_it_is_missing(files: t
     assert points == sorted(points, key=lambda point: (point[0], -point[1]))
 
 
+def test_what_is_not_known_between_two_samples_is_not_drawn(files: tuple[Path, Path], tmp_path: Path) -> None:
+    files[1].write_text("\n".join(seen(CREATED + minutes * MINUTE, current_power_w=5.0) for minutes in (0, 45, 91, 100)))
+    [path] = drawn(files, tmp_path, CREATED + 2 * HOUR).iter(f"{SVG}path")
+    assert [part.count("L") for part in path.attrib["d"].split("M")[1:]] == [1, 1]
+
+
+def test_an_alert_that_resolved_is_drawn_until_then(files: tuple[Path, Path], tmp_path: Path) -> None:
+    lines = [seen(CREATED, alarms=[alarm()]), seen(CREATED + HOUR), seen(CREATED + 2 * HOUR, alarms=[alarm()])]
+    files[1].write_text("\n".join(lines))
+    titles = [title.text for title in drawn(files, tmp_path, CREATED + 3 * HOUR).iter(f"{SVG}title")]
+    assert titles[-2:] == [
+        "MOCK_FAULT 1015 SN HIGH, 2026-03-10 12:00 to 2026-03-10 13:00",
+        "MOCK_FAULT 1015 SN HIGH, 2026-03-10 14:00 to 2026-03-10 15:00",
+    ]
+
+
 def test_text_from_outside_is_escaped_and_shown(files: tuple[Path, Path], tmp_path: Path) -> None:
     texts = [text.text for text in drawn(files, tmp_path).iter(f"{SVG}text")]
     assert "Roof <1> & sons" in texts

@@ -61,6 +61,15 @@ def test_the_seven_newest_earlier_days_count() -> None:
 
 
 @pytest.mark.rule("D6.7")
+@pytest.mark.parametrize(("kwh", "low"), [(2.95, True), (3.05, False)])
+def test_the_seven_newest_earlier_days_count_for_the_running_day_too(kwh: float, low: bool) -> None:
+    # 10 x 4, 30.1 x 3, oldest first: the median is 10; of the newest six it would be 20.05.
+    lines = [days(NOON, "2026-03-06", d0303=10.0, d0304=10.0, d0305=10.0, d0306=10.0)]
+    lines.append(days(NOON, "2026-03-09", d0307=30.1, d0308=30.1, d0309=30.1))
+    assert bool(generation([*lines, sampled(20, 0, kwh)], NIGHT, location=EQUATOR)) is low
+
+
+@pytest.mark.rule("D6.7")
 @pytest.mark.parametrize(("day", "low"), [("2026-04-08", True), ("2026-04-09", False)])
 def test_days_older_than_30_days_do_not_count(day: str, low: bool) -> None:
     # 9 March is 30 days before 8 April and 31 before 9 April; with it there are three days, without it two.

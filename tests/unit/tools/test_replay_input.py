@@ -21,7 +21,7 @@ AT = '"at":"2026-03-10T12:00:00Z"'
         ("nonsense", "line 2: it is not JSON"),
         ('{"at":', "line 2: it is not JSON"),
         (f'{{{AT},"result":"ERROR","error_type":NaN}}', "line 2: it is not JSON"),
-        (f'{{{AT},"result":"SUCCESS","reading":{{"current_power_w":NaN,"today_energy_kwh":1e999}}}}', "line 2: it is not JSON"),
+        (f'{{{AT},"result":"SUCCESS","reading":{{"today_energy_kwh":1e999,"current_power_w":NaN}}}}', "line 2: it is not JSON"),
         (b'{"at":"\xff"}', "line 2: it is not JSON"),
         ("[" * 100_000, "line 2: it is nested too deeply"),
         ("[1]", "line 2: it is no JSON object"),
@@ -81,13 +81,18 @@ def test_an_alarm_list_is_incomplete_unless_it_says_otherwise() -> None:
 @pytest.mark.rule("D9.2")
 def test_a_plant_of_the_format_is_read_whole(tmp_path: Path) -> None:
     location = {"latitude": -23.5, "longitude": -46.6}
-    body = plant(pollInterval="15m", statusPolicy="Daylight", location=location, capacityKWp=5.0, timezone="America/Sao_Paulo")
+    # Written as \ud83c\udf1e, which JSON joins and YAML does not.
+    name = "Casa \N{SUN WITH FACE}"
+    body = plant(
+        displayName=name, pollInterval="15m", statusPolicy="Daylight", location=location, capacityKWp=5.0, timezone="America/Sao_Paulo"
+    )
     path = tmp_path / "plant.json"
     path.write_text(json.dumps(body, indent="\t"))
     read = read_plant(path)
     declaration = read.declaration
     assert read.created_at == CREATED
     assert (declaration.brand, declaration.vendor_plant_id, declaration.timezone) == (Brand.SOLIS, "X", "America/Sao_Paulo")
+    assert declaration.display_name == name
     assert (declaration.latitude, declaration.longitude, declaration.capacity_kwp) == (-23.5, -46.6, 5.0)
     assert (declaration.poll_interval_s, declaration.status_policy) == (900, StatusPolicy.DAYLIGHT)
     assert read_plant(path) == read

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.domain.judge import judge_clock, judge_declared, judge_job
+from controller.domain.plant import plant_id_for
+from controller.storage.memory import MemoryStore
 from controller.tools.replay import AlertEvent, Event, SnapshotEvent, StatusEvent, replay
-from controller.tools.replay_input import parse_plant
+from controller.tools.replay_input import parse_plant, read_lines
 from tests.unit.tools.lives import CREATED, DAY, HOUR, MINUTE, TICK, alarm, days, failed, plant, seen
 
 # Steps meet the boundaries of 2 h and 24 h exactly, miss them by a microsecond, or stand still.
@@ -116,3 +119,34 @@ def _place(event: Event) -> tuple[datetime, int, date]:
             return (event.at, 0 if event.action == "resolved" else 1, date.min)
         case StatusEvent():
             return (event.at, 2, date.min)
+
+
+@pytest.mark.rule("D9.1")
+@given(lives())
+def test_it_ends_as_the_store_does_that_workers_and_scheduler_write(life: tuple[list[str], list[datetime]]) -> None:
+    lines, instants = life
+    polls = [line for line in lines if "DAYS" not in line]
+    declared = parse_plant(plant()).declaration
+    plant_id = plant_id_for(declared.namespace, declared.brand, str(declared.vendor_plant_id))
+    store = MemoryStore()
+    store.apply(plant_id, declared, 1, CREATED, judge_declared)
+    for line in read_lines(polls):
+        pass_time(store, line.at)
+        store._rows[plant_id].next_poll_at = line.at
+        [job] = store.claim_polls(line.at, 1)
+        context = store.read([plant_id])[plant_id]
+        assert store.write([judge_job(context, context, job, line.result, line.at, line.at)]) == {plant_id}
+    pass_time(store, instants[-1])
+    row = store._rows[plant_id]
+    events = happens(polls, instants[-1])
+    assert ["GREY", *(event.to for event in events if isinstance(event, StatusEvent))][-1] == row.live.status
+    open_keys = [(event.type, event.vendor_alarm_code, event.device_sn) for event in events if isinstance(event, AlertEvent)]
+    assert {key for key in open_keys if open_keys.count(key) % 2} == {alert.key for alert in row.alerts.values() if alert.is_active}
+    stored = {day.date: (day.today_energy_kwh, day.peak_power_w) for day in row.days.values()}
+    assert {e.date: (e.today_energy_kwh, e.peak_power_w) for e in events if isinstance(e, SnapshotEvent)} == stored
+
+
+def pass_time(store: MemoryStore, to: datetime) -> None:
+    """The scheduler's clock, once it comes: not at each boundary, but at last."""
+    while store.judge_due(to, 1, judge_clock):
+        pass

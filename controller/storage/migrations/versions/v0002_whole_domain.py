@@ -32,5 +32,5 @@ ALTER TABLE plants
 _METRIC_SNAPSHOTS = """
 ALTER TABLE metric_snapshots
     ADD COLUMN sampled_energy_kwh double precision,
-    ADD COLUMN energy_moved boolean NOT NULL DEFAULT false
+    ADD COLUMN energy_raised boolean NOT NULL DEFAULT false
 """
