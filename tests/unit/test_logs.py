@@ -168,7 +168,9 @@ class Odd:
         return "odd"
 
 
-@pytest.mark.parametrize("value", [Odd(), {(1, 2): 3}, float("nan"), {1, 2}, b"bytes", 10**400], ids=["object", "dict", "nan", "set", "bytes", "huge"])
+@pytest.mark.parametrize(
+    "value", [Odd(), {(1, 2): 3}, float("nan"), {1, 2}, b"bytes", 10**400], ids=["object", "dict", "nan", "set", "bytes", "huge"]
+)
 def test_a_value_of_any_kind_makes_a_line(lines: Lines, value: object) -> None:
     structlog.get_logger().info("said", value=value)
     assert lines.only()["event"] == "said"
