@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo, available_timezones
 
+import msgspec
 import structlog
 import typer
 
@@ -96,7 +98,7 @@ def operator() -> None:
 
 
 @app.command()
-def worker(brand: Annotated[WorkerBrand, typer.Option(help="The brand whose queue this worker serves.")]) -> None:
+def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help="The brand whose queue this worker serves.")]) -> None:
     """Run a worker for one brand: take jobs, read the vendor, judge, store. Any number of copies."""
     from controller.polling.poll_plants import PollPlants
     from controller.worker import main as worker_role
@@ -157,6 +159,35 @@ def migrate() -> None:
 
 
 @app.command()
+def normalise(
+    file: Annotated[typer.FileBinaryRead, typer.Argument(help="The captured body of one answer; - reads standard input.")],
+    brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help="The vendor.")],
+    path: Annotated[str, typer.Option(help="The vendor's own path of the request, as in /v1/api/stationDetail.")],
+    plant_id: Annotated[str | None, typer.Option(help="The plant, where the answer holds several.")] = None,
+    timezone: Annotated[str, typer.Option(help="The plant's IANA time zone.")] = "America/Sao_Paulo",
+    capacity_kwp: Annotated[float | None, typer.Option(help="Bounds what a day can bring.", min=0)] = None,
+    now: Annotated[str | None, typer.Option(help="The instant of the poll, as in 2026-01-15T15:00:00Z. Default: the clock's.")] = None,
+    http_status: Annotated[int, typer.Option(help="The answer's HTTP status.", min=100, max=599)] = 200,
+    device_type: Annotated[int | None, typer.Option(help="HUAWEI: devTypeId of the request, where the answer does not echo it.")] = None,
+) -> None:
+    """Say in our words what one captured vendor answer says: one JSON object, or an error of the closed list."""
+    from controller.tools.normalise import normalise_capture
+
+    found = normalise_capture(
+        Brand(brand.value.upper()),
+        path,
+        file.read(),
+        plant_id=plant_id,
+        zone=_zone(timezone),
+        capacity_kwp=capacity_kwp,
+        now=_clock() if now is None else _instant(now),
+        http_status=http_status,
+        device_type=device_type,
+    )
+    typer.echo(msgspec.json.encode(found).decode())
+
+
+@app.command()
 def replay(
     plant: Annotated[Path, typer.Option(help="The plant: a JSON object or a Plant manifest.")],
     readings: Annotated[Path, typer.Option(help="What its polls brought, one JSON object a line, in time order.")],
@@ -173,6 +204,20 @@ def replay(
         sys.stdout.flush()
         sys.stderr.write(f"solarinvest: replay: {error}\n")
         raise typer.Exit(EXIT_DATA) from None
+
+
+def _zone(name: str) -> ZoneInfo:
+    if name not in available_timezones():
+        raise typer.BadParameter(f"{name!r} is no time zone of the IANA database; they are named like America/Sao_Paulo")
+    return ZoneInfo(name)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        at: datetime = msgspec.convert(text, Annotated[datetime, msgspec.Meta(tz=True)])
+        return at.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no instant with an offset, as in 2026-01-15T15:00:00Z") from None
 
 
 def _store(database: conf.DatabaseSettings, name: str) -> "PostgresStore":

@@ -1,10 +1,13 @@
 """What the commands refuse before they begin."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
-from controller.cli import app
+from controller.cli import WorkerBrand, app
 from controller.settings import ConfigurationError
+from integrations.contract import Brand
 
 
 @pytest.mark.rule("D8.2")
@@ -18,3 +21,22 @@ def test_a_worker_refuses_to_start_unless_in_mock_mode(monkeypatch: pytest.Monke
     result = CliRunner().invoke(app, ["worker", "--brand", "solis"])
     assert isinstance(result.exception, ConfigurationError)
     assert "INTEGRATION_MOCK_MODE" in str(result.exception)
+
+
+def test_brands_on_the_command_line_are_all_brands() -> None:
+    assert [brand.value for brand in WorkerBrand] == [brand.slug for brand in Brand]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(("--timezone", "Mars/Olympus"), "Mars/Olympus"), (("--now", "noon"), "noon"), (("--http-status", "9"), "9")]
+)
+def test_a_wrong_argument_of_normalise_is_named(wrong: tuple[str, str], said: str) -> None:
+    result = CliRunner().invoke(app, ["normalise", "--brand", "SOLIS", "--path", "/v1/api/stationDetail", *wrong, "-"], input="{}")
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_normalise_prints_one_json_object() -> None:
+    result = CliRunner().invoke(app, ["normalise", "--brand", "DELE", "--path", "/station/latest", "-"], input="no JSON")
+    assert result.exit_code == 0
+    assert json.loads(result.output)["error"] == "INVALID_DATA_FORMAT"
