@@ -28,7 +28,8 @@ def test_brands_on_the_command_line_are_all_brands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"), [(("--timezone", "Mars/Olympus"), "Mars/Olympus"), (("--now", "noon"), "noon"), (("--http-status", "9"), "9")]
+    ("wrong", "said"),
+    [(("--timezone", "Mars/Olympus"), "Mars/Olympus"), (("--now", "noon"), "noon"), (("--http-status", "9"), "--http-status")],
 )
 def test_a_wrong_argument_of_normalise_is_named(wrong: tuple[str, str], said: str) -> None:
     result = CliRunner().invoke(app, ["normalise", "--brand", "SOLIS", "--path", "/v1/api/stationDetail", *wrong, "-"], input="{}")
