@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -33,10 +34,10 @@ def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
 def test_it_acts_at_its_place_only(monkeypatch: pytest.MonkeyPatch) -> None:
     acts: list[object] = []
     monkeypatch.setattr(os, "_exit", acts.append)
-    monkeypatch.setattr(os, "kill", lambda pid, sent: acts.append((pid, sent)))
+    monkeypatch.setattr(signal, "pthread_kill", lambda thread, sent: acts.append((thread, sent)))
     monkeypatch.setattr(time, "sleep", acts.append)
     for text in ("here:exit", "here:stop", "here:sleep=7"):
         armed = Failpoints.parse(text)
         armed.at("elsewhere")
         armed.at("here")
-    assert acts == [EXIT_CODE, (os.getpid(), signal.SIGSTOP), 7.0]
+    assert acts == [EXIT_CODE, (threading.get_ident(), signal.SIGSTOP), 7.0]
