@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
@@ -12,6 +12,8 @@ from integrations.contract import Reading
 FUTURE_TOLERANCE = timedelta(minutes=5)
 LIMIT = 1e9
 """Energy and power at and above this are no measurement. W and kWh."""
+EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
+"""Before this an instant has no local time in every zone: calendars begin with the year 1."""
 COUNTER_BASE_AFTER = timedelta(hours=24)
 
 
@@ -37,9 +39,9 @@ def believe(reading: Reading, live: LiveState, capacity_kwp: float | None, now: 
         return None
 
     def instant(name: str, value: datetime | None) -> datetime | None:
-        if value is None or value <= now:
+        if value is None or EARLIEST <= value <= now:
             return value
-        if value <= now + FUTURE_TOLERANCE:
+        if now < value <= now + FUTURE_TOLERANCE:
             return now
         refused.append(name)
         return None

@@ -1,7 +1,7 @@
 """Which of the vendor's values are believed (DOMAIN 3)."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -161,3 +161,11 @@ def test_believing_the_believed_refuses_nothing_more(what: Reading) -> None:
     once = believed(what)
     assert believe(once, active(), None, NOON) == believe(once, active(), None, NOON)
     assert believe(once, active(), None, NOON).refused == ()
+
+
+@pytest.mark.parametrize("name", ["last_seen_at", "sampled_at"])
+def test_an_instant_at_the_beginning_of_calendars_is_refused(name: str) -> None:
+    """In a zone west of Greenwich it would have no local day."""
+    seen = believe(msgspec.structs.replace(reading(), **{name: datetime(1, 1, 1, tzinfo=UTC)}), active(), None, NOON)
+    assert getattr(seen.reading, name) is None
+    assert name in seen.refused
