@@ -175,7 +175,7 @@ def test_by_daylight_the_night_does_not_count_towards_the_2_h_but_towards_the_24
     """Seen at 17:00: 74 minutes until sunset at 18:14, so 46 minutes after sunrise at 06:07."""
     last = NOON + 5 * HOUR
     stale, offline, red = told([seen(last)], last + 2 * DAY, location=EQUATOR, statusPolicy="Daylight")[1:]
-    at = datetime.strptime(stale.split(" ")[0], "%m-%dT%H:%M:%S.%f").replace(year=2026, tzinfo=UTC)
+    at = datetime.strptime(f"2026-{stale.split()[0]}", "%Y-%m-%dT%H:%M:%S.%f").replace(tzinfo=UTC)
     assert abs(at - datetime(2026, 3, 11, 6, 53, tzinfo=UTC)) < 2 * MINUTE
     assert stale.endswith("GREEN>YELLOW Stale")
     assert [offline, red] == ["03-11T17:00 opened OFFLINE CRITICAL", "03-11T17:00 YELLOW>RED Offline"]
