@@ -99,6 +99,10 @@ integration: $(READY) ## Real Postgres, Valkey and API server, and the short fau
 test-faults: $(READY) ## Kill, freeze and cut off real processes, with long outages: about 10 minutes
 	$(PYTEST) -m fault -n $(FAULT_WORKERS) --dist loadgroup tests/faults
 
+.PHONY: quality
+quality: $(READY) ## False alarms and detection delays on a simulated year of 20 places: about 10 minutes (docs/quality.md)
+	$(BIN)/solarinvest quality
+
 .PHONY: e2e
 e2e: ## The system in a kind cluster
 	@echo "E2E NOT RUN: there is no image and no chart yet, so tests in a cluster are not part of this version"

@@ -74,6 +74,7 @@ class Metrics:
             "solarinvest_loop_turn_seconds", "How long a turn of a loop took.", ["loop"], buckets=_SLOW_BUCKETS, registry=registry
         )
         self._plants = gauge("plants", "Live plants by status. From Postgres: take max by (brand, status).", "brand", "status")
+        self._silenced = gauge("plants_silenced", "Live plants whose silence has not ended. They count in solarinvest_plants too.", "brand")
         self._depth = gauge("queue_depth", "Messages that wait in a brand's queue.", "brand")
         self._schedule_lag = gauge("schedule_lag_seconds", "Age of the oldest poll that is due and not claimed.", "brand")
         self._mirror_lag = gauge("mirror_lag_seconds", "Age of the oldest change that Kubernetes does not have yet.")
@@ -152,9 +153,16 @@ class Metrics:
     def record_retired(self, brand: Brand, reason: str) -> None:
         self._retired.labels(brand, reason).inc()
 
-    def set_fleet(self, plants: Mapping[tuple[Brand, Status], int], schedule_lag_s: Mapping[Brand, float], mirror_lag_s: float) -> None:
+    def set_fleet(
+        self,
+        plants: Mapping[tuple[Brand, Status], int],
+        schedule_lag_s: Mapping[Brand, float],
+        mirror_lag_s: float,
+        silenced: Mapping[Brand, int],
+    ) -> None:
         """The fleet as the database has it now. Every brand and status gets a value, so that none outlives its plants."""
         for brand in Brand:
+            self._silenced.labels(brand).set(silenced.get(brand, 0))
             self._schedule_lag.labels(brand).set(schedule_lag_s.get(brand, 0.0))
             for status in Status:
                 self._plants.labels(brand, status).set(plants.get((brand, status), 0))

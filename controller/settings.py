@@ -75,6 +75,12 @@ class IntegrationSettings(Section):
     ledger_file: Path | None = Field(None, validation_alias="INTEGRATION_LEDGER_FILE")
     """Where the fixture transport appends one line for the begin and the end of every exchange; unset: nowhere."""
 
+    @field_validator("mock_mode", mode="before")
+    @classmethod
+    def _is_asked_for(cls, value: object) -> bool:
+        # The word itself and no other: whoever writes something else may mean something else.
+        return value is True or value == "true"
+
     def assert_mock_mode(self) -> None:
         """Raises `ConfigurationError` unless fixtures are asked for: workers refuse to start otherwise (DOMAIN 8, locked)."""
         if not self.mock_mode:

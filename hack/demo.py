@@ -3,7 +3,8 @@
     python -m hack.demo up|status|down [--folder .demo]
 
 `up` starts, step by step: control plane, Postgres, Valkey, migrations, resource definition and rights, operator, a worker a brand,
-api; then it applies manifests/samples and waits until all of them are GREEN. What runs, runs under supervisord (devstack/supervision.py).
+api; then it applies manifests/samples and waits until all of them are GREEN, and manifests/scenarios until each shows its colour. What
+runs, runs under supervisord (devstack/supervision.py).
 All state lies in the folder: configuration, logs, data, and `env`, which a shell sources to reach everything.
 DATABASE_URL and REDIS_URL, if set, name real servers to use instead of the demo's own.
 """
@@ -27,6 +28,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -54,6 +56,10 @@ MIGRATE_SECONDS = 120
 ROLE_SECONDS = 60
 """For a role to become ready: a cold import of the Kubernetes client alone takes 3 s, and six roles start at once."""
 GREEN_SECONDS = 60
+SCENARIO_SECONDS = 60
+EXPECTED = "demo.solarinvest.info/expected"
+"""Annotation of manifests/scenarios: the status and its reason that the scenario makes of a plant."""
+NEVER_POLLED = ("PENDING_DOCS", "DISABLED_BY_OPERATOR")
 HANDOVER_SECONDS = 90
 """For a `make demo` that is still starting to clean up after `make demo-down` told it to end."""
 
@@ -193,10 +199,13 @@ def _start(folder: Path, supervisor: Supervisor) -> None:
     with _step("samples until GREEN"):
         servers.control_plane.apply(MANIFESTS / "samples")
         _wait_for_green(servers.control_plane)
+    with _step("scenarios until as told"):
+        servers.control_plane.apply(MANIFESTS / "scenarios")
+        _wait_for_scenarios(servers.control_plane)
     (folder / "starting.pid").unlink()
     (folder / "ready").touch()
     console.print()
-    console.print(servers.control_plane.kubectl("get", "plants"), markup=False, soft_wrap=True, end="")
+    console.print(servers.control_plane.kubectl("get", "plants", "-A"), markup=False, soft_wrap=True, end="")
 
 
 def _prepare_servers(folder: Path, binaries: Binaries) -> Servers:
@@ -307,6 +316,33 @@ def _wait_for_green(control_plane: ControlPlane) -> None:
         wait_until(all_green, GREEN_SECONDS, "every sample to be GREEN", every_seconds=0.5)
     except WaitTimeoutError as error:
         raise DevStackError(f"not every sample is GREEN after {GREEN_SECONDS} s: {seen}") from error
+
+
+def _wait_for_scenarios(control_plane: ControlPlane) -> None:
+    """Raises `DevStackError` with what those are that are not what their annotation says."""
+    wanted = {_identity(plant): plant["metadata"]["annotations"][EXPECTED] for plant in resources_in(MANIFESTS / "scenarios", kind="Plant")}
+    wrong: dict[str, str] = {}
+
+    def all_as_expected() -> bool:
+        shown = {_identity(item): _shown(item.get("status", {})) for item in control_plane.request("GET", PLANTS)["items"]}
+        wrong.clear()
+        wrong.update({name: shown.get(name, "-") for name, expected in wanted.items() if shown.get(name) != expected})
+        return not wrong
+
+    try:
+        wait_until(all_as_expected, SCENARIO_SECONDS, "every scenario to show its colour", every_seconds=0.5)
+    except WaitTimeoutError as error:
+        raise DevStackError(f"not every scenario shows its colour after {SCENARIO_SECONDS} s: {wrong}") from error
+
+
+def _identity(plant: Mapping[str, Any]) -> str:
+    return f"{plant['metadata']['namespace']}/{plant['metadata']['name']}"
+
+
+def _shown(status: Mapping[str, Any]) -> str:
+    """Status and reason, once the plant has been polled, if it ever is."""
+    polled = "lastPollTime" in status or status.get("integrationStatus") in NEVER_POLLED
+    return f"{status.get('health')} {status.get('reason')}" if polled else "not polled"
 
 
 def _answers(address: str) -> bool:

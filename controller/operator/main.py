@@ -111,7 +111,7 @@ class Operator:
 
     def _measure_fleet(self) -> None:
         fleet = self._store.fleet(self._clock())
-        self._metrics.set_fleet(fleet.plants, fleet.schedule_lag_s, fleet.mirror_lag_s)
+        self._metrics.set_fleet(fleet.plants, fleet.schedule_lag_s, fleet.mirror_lag_s, fleet.silenced)
         self._metrics.set_queue_depths(self._queue.depths())
 
     def _maintain(self) -> None:

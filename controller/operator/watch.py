@@ -108,7 +108,11 @@ class Watch:
         # kopf ends every task that is younger than itself: this one must be older.
         pulse = asyncio.create_task(self._pulse(stop, ending))
         try:
-            await kopf.operator(registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True, stop_flag=ending)
+            # Standalone there are no peers to tell it to; but kopf would look our host's name up for one, wherever that leads.
+            identity: Any = "solarinvest-operator"
+            await kopf.operator(
+                registry=self._registry(), settings=_settings(), clusterwide=True, standalone=True, identity=identity, stop_flag=ending
+            )
         finally:
             pulse.cancel()
             # aiohttp closes encrypted connections a moment later: else each life would leave a few open.

@@ -210,6 +210,7 @@ class MemoryStore:
     def fleet(self, now: datetime) -> Fleet:
         plants: dict[tuple[Brand, Status], int] = {}
         schedule_lag_s = dict.fromkeys(Brand, 0.0)
+        silenced = dict.fromkeys(Brand, 0)
         mirror_lag_s = 0.0
         for row in self._live():
             brand = row.declaration.brand
@@ -218,7 +219,9 @@ class MemoryStore:
                 schedule_lag_s[brand] = max(schedule_lag_s[brand], (now - row.next_poll_at).total_seconds())
             if row.is_unmirrored:
                 mirror_lag_s = max(mirror_lag_s, (now - row.changed_at).total_seconds())
-        return Fleet(plants, schedule_lag_s, mirror_lag_s)
+            if row.declaration.silence_until is not None and row.declaration.silence_until > now:
+                silenced[brand] += 1
+        return Fleet(plants, schedule_lag_s, mirror_lag_s, silenced)
 
     def ensure_partitions(self, now: datetime, days_ahead: int = 7) -> list[str]:
         """There are none here."""

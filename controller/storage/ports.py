@@ -69,6 +69,8 @@ class Fleet(msgspec.Struct, frozen=True):
     """Age of the oldest poll that is due and unclaimed, by brand; 0 where none is. Seconds."""
     mirror_lag_s: float
     """Age of the oldest change that Kubernetes has not been told. Seconds."""
+    silenced: Mapping[Brand, int]
+    """Plants whose silence ends later (DOMAIN 6), by brand. They are judged, and counted in `plants`, as all others."""
 
 
 class Store(Protocol):

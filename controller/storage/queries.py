@@ -497,7 +497,8 @@ SELECT
     status,
     count(*),
     min(next_poll_at) FILTER (WHERE next_poll_at <= %(now)s AND done_attempt = attempt),
-    min(changed_at) FILTER (WHERE version > mirrored_version)
+    min(changed_at) FILTER (WHERE version > mirrored_version),
+    count(*) FILTER (WHERE silence_until > %(now)s)
 FROM plants
 WHERE deleted_at IS NULL
 GROUP BY brand, status

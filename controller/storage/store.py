@@ -173,13 +173,15 @@ class PostgresStore:
 
     def fleet(self, now: datetime) -> Fleet:
         rows = self._database.run(lambda connection: connection.execute(queries.FLEET, {"now": now}).fetchall())
-        lags = dict.fromkeys(Brand, 0.0)
-        for brand, _, _, due_since, _ in rows:
+        lags, silenced = dict.fromkeys(Brand, 0.0), dict.fromkeys(Brand, 0)
+        for brand, _, _, due_since, _, silent in rows:
             lags[Brand(brand)] = max(lags[Brand(brand)], _age_s(due_since, now))
+            silenced[Brand(brand)] += silent
         return Fleet(
-            plants={(Brand(brand), Status(status)): count for brand, status, count, _, _ in rows},
+            plants={(Brand(brand), Status(status)): count for brand, status, count, *_ in rows},
             schedule_lag_s=lags,
-            mirror_lag_s=max((_age_s(changed_at, now) for *_, changed_at in rows), default=0.0),
+            mirror_lag_s=max((_age_s(changed_at, now) for *_, changed_at, _ in rows), default=0.0),
+            silenced=silenced,
         )
 
     def ensure_partitions(self, now: datetime, days_ahead: int = 7) -> list[str]:

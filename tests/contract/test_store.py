@@ -847,6 +847,14 @@ def test_the_fleet_is_counted_and_its_lags_are_ages_in_seconds(world: World) -> 
     assert world.store.fleet(NOW + MINUTE).schedule_lag_s[Brand.DELE] == 0
 
 
+def test_a_plant_is_silenced_until_its_instant_and_counted_as_ever(world: World) -> None:
+    world.apply(named("loud"))
+    world.apply(named("silent", brand=Brand.DELE, silence_until=NOW + HOUR))
+    assert world.store.fleet(NOW + HOUR - SECOND).silenced == {Brand.SOLIS: 0, Brand.HUAWEI: 0, Brand.GOODWE: 0, Brand.DELE: 1}
+    assert sum(world.store.fleet(NOW).plants.values()) == 2
+    assert world.store.fleet(NOW + HOUR).silenced[Brand.DELE] == 0
+
+
 def store(
     world: World,
     plant_id: UUID,

@@ -23,6 +23,7 @@ MANIFESTS = Path(__file__).parents[2] / "manifests"
 DEFINITION = yaml.safe_load((MANIFESTS / "crd/plants.monitor.solarinvest.info.yaml").read_text())
 SPEC_FIELDS = DEFINITION["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
 SAMPLES = sorted((MANIFESTS / "samples").glob("*.yaml"))
+SCENARIOS = sorted((MANIFESTS / "scenarios").glob("*.yaml"))
 INVALID = sorted((MANIFESTS / "invalid").glob("*.yaml"))
 NOW = datetime(2026, 1, 15, 15, 0, tzinfo=UTC)
 OPERATOR = "system:serviceaccount:default:solarinvest-operator"
@@ -73,6 +74,17 @@ def test_there_is_a_sample_of_every_brand() -> None:
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_every_sample_is_accepted(kubectl: Kubectl, path: Path) -> None:
     kubectl("apply", "--dry-run=server", "--filename", str(path))
+
+
+def test_every_scenario_is_accepted_and_says_what_it_becomes(kubectl: Kubectl) -> None:
+    namespace, *plants = SCENARIOS
+    kubectl("apply", "--filename", str(namespace))
+    for path in plants:
+        kubectl("apply", "--dry-run=server", "--filename", str(path))
+    expected = [yaml.safe_load(path.read_text())["metadata"]["annotations"]["demo.solarinvest.info/expected"] for path in plants]
+    colours, reasons = zip(*(text.split() for text in expected), strict=True)
+    assert set(colours) == set(Status)
+    assert set(reasons) <= set(Reason)
 
 
 @pytest.mark.parametrize(

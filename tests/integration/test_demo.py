@@ -1,5 +1,6 @@
 """`make demo` on this machine, with every real part: it fills, it heals, it leaves nothing behind."""
 
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,9 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import LiteralString
 
+import psycopg
 import pytest
 
 from hack.devstack.program import base_environment
@@ -22,8 +25,17 @@ START_SECONDS = 240
 """60 on a machine that does nothing else."""
 BOUND = 60
 SAMPLES = 4
-GREEN_ROW = re.compile(r"^\S+ +(?:SOLIS|HUAWEI|GOODWE|DELE) +GREEN +Reporting +\S+W +\S+kWh", re.MULTILINE)
+GREEN_ROW = re.compile(r"^(?:default +)?\S+ +(?:SOLIS|HUAWEI|GOODWE|DELE) +GREEN +Reporting +\S+W +\S+kWh", re.MULTILINE)
 """A filled row of `kubectl get plants`: status, reason, power, energy of the day."""
+EXPECTED = "demo.solarinvest.info/expected"
+REFUSED = {
+    "auth-error": "AuthFailed",
+    "malformed": "InvalidDataFormat",
+    "not-found": "PlantNotFound",
+    "rate-limit": "RateLimitExceeded",
+    "timeout": "NetworkTimeout",
+}
+"""Why the polls of these scenarios bring no reading, as condition Polled says."""
 PROGRAMS = {
     "etcd",
     "kube-apiserver",
@@ -81,6 +93,9 @@ def test_the_demo_fills_heals_itself_and_leaves_nothing_behind(demo: Demo) -> No
     started = demo.run("up")
     assert started.returncode == 0, started.stdout
     assert len(GREEN_ROW.findall(started.stdout)) == SAMPLES, started.stdout
+
+    assert all(colour in started.stdout for colour in ("GREEN", "YELLOW", "RED", "GREY"))
+    _every_scenario_is_as_told_within_two_polls(demo)
 
     # A person's shell
     assert len(GREEN_ROW.findall(demo.shell("kubectl get plants"))) == SAMPLES
@@ -142,6 +157,19 @@ def test_what_a_killed_demo_left_is_cleaned_up_by_down(demo: Demo) -> None:
     assert demo.supervisor.processes() != []
     assert demo.run("down").returncode == 0
     assert demo.supervisor.processes() == []
+
+
+def _every_scenario_is_as_told_within_two_polls(demo: Demo) -> None:
+    polls: LiteralString = "SELECT p.name, count(l.plant_id) FROM plants p LEFT JOIN poll_logs l USING (plant_id) GROUP BY p.name"
+    with psycopg.connect(demo.shell("echo $DATABASE_URL").strip(), connect_timeout=5) as connection:
+        counts: dict[str, int] = dict(connection.execute(polls).fetchall())
+    plants = json.loads(demo.shell("kubectl get plants -n scenarios -o json"))["items"]
+    told = {plant["metadata"]["name"]: plant["metadata"]["annotations"][EXPECTED] for plant in plants}
+    assert {plant["metadata"]["name"]: f"{plant['status']['health']} {plant['status']['reason']}" for plant in plants} == told
+    assert told.keys() >= REFUSED.keys()
+    conditions = {plant["metadata"]["name"]: {c["type"]: c["reason"] for c in plant["status"]["conditions"]} for plant in plants}
+    assert {name: conditions[name]["Polled"] for name in REFUSED} == REFUSED
+    assert max(counts.values()) <= 2, counts
 
 
 def _names(demo: Demo) -> set[str]:

@@ -11,7 +11,7 @@ from integrations.contract import Brand
 
 
 @pytest.mark.rule("D8.2")
-@pytest.mark.parametrize("value", [None, "false", "0"])
+@pytest.mark.parametrize("value", [None, "false", "0", "1", "yes", "perhaps", ""])
 def test_a_worker_refuses_to_start_unless_in_mock_mode(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:password@localhost/solar")
     monkeypatch.setenv("REDIS_URL", "redis://localhost")

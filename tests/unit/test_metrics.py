@@ -47,7 +47,7 @@ def filled() -> Metrics:
     metrics.record_retries(Brand.SOLIS, 2)
     metrics.record_abandoned(Brand.SOLIS, 1)
     metrics.record_retired(Brand.SOLIS, "late")
-    metrics.set_fleet({(Brand.SOLIS, Status.GREEN): 3}, {Brand.SOLIS: 1.5}, 2.5)
+    metrics.set_fleet({(Brand.SOLIS, Status.GREEN): 3}, {Brand.SOLIS: 1.5}, 2.5, {Brand.SOLIS: 2})
     metrics.set_queue_depths({Brand.SOLIS: 4})
     return metrics
 
@@ -158,9 +158,9 @@ def test_a_judgement_by_the_clock_counts_its_transition_only() -> None:
 
 def test_a_status_or_brand_without_plants_falls_to_zero() -> None:
     metrics = Metrics()
-    metrics.set_fleet({(Brand.SOLIS, Status.GREEN): 3}, {Brand.SOLIS: 9.0}, 2.5)
+    metrics.set_fleet({(Brand.SOLIS, Status.GREEN): 3}, {Brand.SOLIS: 9.0}, 2.5, {Brand.SOLIS: 2})
     metrics.set_queue_depths({Brand.DELE: 4})
-    metrics.set_fleet({(Brand.SOLIS, Status.RED): 1}, {}, 0.0)
+    metrics.set_fleet({(Brand.SOLIS, Status.RED): 1}, {}, 0.0, {})
     metrics.set_queue_depths({})
     assert samples(metrics) == {"solarinvest_plants{brand=SOLIS,status=RED}": 1}
 

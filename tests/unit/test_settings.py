@@ -66,7 +66,6 @@ def test_nothing_set_is_loopback_and_no_mock_mode() -> None:
         (CommonSettings, "LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         (CommonSettings, "METRICS_PORT", "70000", "less than or equal to 65535"),
         (CommonSettings, "METRICS_PORT", "http", "valid integer"),
-        (IntegrationSettings, "INTEGRATION_MOCK_MODE", "perhaps", "valid boolean"),
         (KubernetesSettings, "RESYNC_SECONDS", "0.5", "greater than or equal to 1"),
         (LimitSettings, "LIMIT_DELE_REQUESTS_PER_MINUTE", "9", "greater than or equal to 10"),
         (LimitSettings, "LIMIT_SOLIS_CONCURRENCY", "0", "greater than or equal to 1"),
