@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -47,9 +48,8 @@ def believe(reading: Reading, live: LiveState, capacity_kwp: float | None, now: 
         return None
 
     last_seen_at = instant("last_seen_at", reading.last_seen_at)
-    sampled_at = instant("sampled_at", reading.sampled_at)
-    if reading.sampled_at is None:
-        sampled_at = last_seen_at
+    sampled_at = last_seen_at if reading.sampled_at is None else instant("sampled_at", reading.sampled_at)
+    has_no_time = "sampled_at" in refused or (reading.sampled_at is None and "last_seen_at" in refused)
     believed = Reading(
         sampled_at=sampled_at,
         last_seen_at=last_seen_at,
@@ -58,7 +58,7 @@ def believe(reading: Reading, live: LiveState, capacity_kwp: float | None, now: 
         total_energy_kwh=number("total_energy_kwh", reading.total_energy_kwh),
         grid_injection_power_w=number("grid_injection_power_w", reading.grid_injection_power_w),
     )
-    if "sampled_at" in refused:
+    if has_no_time:
         believed = Reading(last_seen_at=last_seen_at)
     counter, low_since = _counter(believed.total_energy_kwh, live, sampled_at or now)
     if counter is None and believed.total_energy_kwh is not None:
@@ -80,7 +80,8 @@ def _is_plausible(value: float, limit: float) -> bool:
 
 def _day_limit(capacity_kwp: float | None) -> float:
     """The most energy that a day can bring. kWh."""
-    return LIMIT if capacity_kwp is None else capacity_kwp * 24
+    # As decimals: 6.6 kWp make 158.4 kWh at most, and not 158.39999999999998.
+    return LIMIT if capacity_kwp is None else float(Decimal(repr(capacity_kwp)) * 24)
 
 
 def _counter(value: float | None, live: LiveState, at: datetime) -> tuple[float | None, datetime | None]:

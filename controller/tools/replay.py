@@ -89,15 +89,21 @@ def replay(
     Raises `ReplayError` at a line that cannot be read; what came before it has been yielded.
     """
     drive: Drive | None = None
-    for line in read_lines(readings):
-        if line.at > until:
-            break
-        if drive is None:
-            drive = Drive(plant.declaration, plant.created_at or line.at, explain, observe)
-        if line.at < drive.now:
-            raise ReplayError(f"line {line.number}: its instant is before the plant was created")
-        yield from drive.advance(line.at)
-        yield from drive.play(line)
+    try:
+        for line in read_lines(readings):
+            if line.at > until:
+                break
+            if drive is None:
+                drive = Drive(plant.declaration, plant.created_at or line.at, explain, observe)
+            if line.at < drive.now:
+                raise ReplayError(f"line {line.number}: its instant is before the plant was created")
+            yield from drive.advance(line.at)
+            yield from drive.play(line)
+    except ReplayError:
+        # An instant is told once it is over, and the last good one is over now.
+        if drive is not None:
+            yield from drive.told()
+        raise
     if drive is None:
         created_at = plant.created_at or until
         if created_at > until:
@@ -172,15 +178,19 @@ class Drive:
         yield from self._begin(line.at)
         if not is_pollable(self._plant) or (line.day is not None and self._plant.live.integration is not Integration.ACTIVE):
             return
-        job, claimed = self._claim(line)
         try:
+            job, claimed = self._claim(line)
             self._keep(judge_job(claimed, claimed, job, line.result, line.at, line.at))
         except OverflowError as error:
-            raise ReplayError(f"line {line.number}: an instant is too close to the end of the calendar") from error
+            raise ReplayError(f"line {line.number}: an instant is too close to an end of the calendar") from error
+
+    def told(self) -> Iterator[Event]:
+        """What the instant at hand has brought so far."""
+        yield from self._instant.events(self._plant.live, self._explain)
 
     def finish(self, until: datetime) -> Iterator[Event]:
         """The last instant's events, and the days by date."""
-        yield from self._instant.events(self._plant.live, self._explain)
+        yield from self.told()
         for day, row in sorted(self._days.items()):
             yield SnapshotEvent(
                 at=until, date=day, today_energy_kwh=row.today_energy_kwh, peak_power_w=row.peak_power_w, backfilled=row.backfilled

@@ -169,3 +169,16 @@ def test_an_instant_at_the_beginning_of_calendars_is_refused(name: str) -> None:
     seen = believe(msgspec.structs.replace(reading(), **{name: datetime(1, 1, 1, tzinfo=UTC)}), active(), None, NOON)
     assert getattr(seen.reading, name) is None
     assert name in seen.refused
+
+
+@pytest.mark.parametrize(("capacity_kwp", "energy_kwh"), [(6.6, 158.4), (5.1, 122.4), (10.0, 240.0)])
+@pytest.mark.rule("D3.4")
+def test_a_day_at_exactly_the_capacity_for_24_h_is_believed(capacity_kwp: float, energy_kwh: float) -> None:
+    """Of numbers as people write them: in binary 6.6 x 24 is a little less than 158.4."""
+    assert believed(reading(today_energy_kwh=energy_kwh), capacity_kwp=capacity_kwp).today_energy_kwh == energy_kwh
+    assert believed(reading(today_energy_kwh=energy_kwh + 0.001), capacity_kwp=capacity_kwp).today_energy_kwh is None
+
+
+def test_where_the_last_report_stands_for_the_sample_its_refusal_takes_the_values_along() -> None:
+    seen = msgspec.structs.replace(reading(), sampled_at=None, last_seen_at=NOON + HOUR)
+    assert believed(seen) == Reading()

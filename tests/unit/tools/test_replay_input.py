@@ -43,7 +43,8 @@ AT = '"at":"2026-03-10T12:00:00Z"'
         (seen(CREATED, alarms=[alarm() | {"is_active": 1}]), 'line 2: "is_active" of an alarm is 1'),
         (seen(CREATED, alarms=[alarm() | {"code": ["1"]}]), 'line 2: "code" of an alarm is ["1"], no text'),
         (seen(CREATED - 2 * HOUR), "line 2: its instant 2026-03-10T10:00:00Z is before that of the line before it"),
-        ('{"at":"9999-12-31T23:59:59Z","result":"DAYS","date":"9999-12-31","days":{}}', "line 2: an instant is too close to the end"),
+        ('{"at":"9999-12-31T23:59:59Z","result":"DAYS","date":"9999-12-31","days":{}}', "line 2: an instant is too close to an end"),
+        (f'{{{AT},"result":"DAYS","date":"0001-01-05","days":{{}}}}', "line 2: an instant is too close to an end"),
     ],
 )
 @pytest.mark.rule("D9.4")
@@ -56,10 +57,12 @@ def test_a_line_that_cannot_be_read_ends_the_run_with_its_number(line: str | byt
     assert str(caught.value).startswith(problem)
 
 
-def test_what_came_before_the_broken_line_has_been_told() -> None:
-    events = replay(parse_plant(plant()), [seen(CREATED), seen(CREATED + HOUR), "nonsense"], CREATED + 2 * HOUR)
+@pytest.mark.parametrize("more", [[], [seen(CREATED + HOUR)]])
+def test_what_came_before_the_broken_line_has_been_told(more: list[str]) -> None:
+    """The instant of the last good line, too."""
+    events = replay(parse_plant(plant()), [seen(CREATED), *more, "nonsense"], CREATED + 2 * HOUR)
     assert next(events).at == CREATED
-    with pytest.raises(ReplayError, match="line 3"):
+    with pytest.raises(ReplayError, match=f"line {2 + len(more)}"):
         next(events)
 
 
