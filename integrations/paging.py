@@ -17,6 +17,8 @@ class AlarmPage(NamedTuple):
     """Rows the page had, other plants' included: what the vendor counts."""
     total: int | None
     """Rows the vendor says there are in all; None when it does not say."""
+    seen: bool = True
+    """False: the vendor answered that the device is offline, without a list. Nothing is known of the alarms, not that there are none."""
 
 
 def read_pages(fetch: Callable[[int], AlarmPage], page_size: int) -> AlarmList:
@@ -25,6 +27,8 @@ def read_pages(fetch: Callable[[int], AlarmPage], page_size: int) -> AlarmList:
     rows = 0
     for page_number in range(1, MAX_PAGES + 1):
         page = fetch(page_number)
+        if not page.seen:
+            break
         alarms += page.alarms
         rows += page.rows
         if page.total is None and page.rows < page_size:

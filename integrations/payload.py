@@ -56,11 +56,14 @@ KILOWATT_HOURS: Mapping[str, float] = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "gwh"
 
 
 def scaled(raw: Loose, unit: Loose, scales: Mapping[str, float], default_unit: str) -> float | None:
-    """A number times what its unit text stands for. No text means the documented default; an unknown text makes the value unusable."""
+    """A number times what its unit text stands for.
+
+    No text, or SolisCloud's "null", means the documented default; an unknown text makes the value unusable.
+    """
     value = number(raw)
     if value is None:
         return None
-    name = default_unit if unit is None or unit == "" else unit
+    name = default_unit if unit in (None, "", "null") else unit
     factor = scales.get(name.strip().lower()) if type(name) is str else None
     return None if factor is None else _finite(value * factor)
 
@@ -106,14 +109,19 @@ def text(raw: Loose, limit: int) -> str | None:
     return raw.strip()[:limit].rstrip() or None
 
 
+def absent(raw: Loose) -> bool:
+    """Whether a text is how vendors write nothing: SolisCloud "null", FusionSolar "N/A"."""
+    return type(raw) is str and raw.strip().lower() in ("null", "n/a")
+
+
 def code(raw: Loose) -> str | None:
     """An alarm code or serial number: at most 64 characters, empty is None so that equal alarms have equal keys (DOMAIN 6)."""
-    return text(raw, 64)
+    return None if absent(raw) else text(raw, 64)
 
 
 def message(raw: Loose) -> str | None:
     """A text for people: at most 500 characters."""
-    return text(raw, 500)
+    return None if absent(raw) else text(raw, 500)
 
 
 def unnamed(vendor_code: str | None) -> str:

@@ -21,7 +21,7 @@ class DeleAdapter:
 
     def read_summary(self, plant: PlantRef, exchange: Exchange, now: datetime) -> Reading:
         """Power from the station, energy of the sample's own local day from its history, lifetime energy from its inverters."""
-        station = normalise.station_latest(client.station_latest(exchange, plant))
+        station = normalise.station_latest(client.station_latest(exchange, plant), plant.vendor_plant_id)
         devices = _read_inverters(plant, exchange)
         lifetime = station.total_energy_kwh
         return Reading(
@@ -39,7 +39,7 @@ class DeleAdapter:
         )
 
     def read_daily_energy(self, plant: PlantRef, exchange: Exchange, first: date, last: date, now: datetime) -> Mapping[date, float]:
-        days = normalise.station_history(client.station_history(exchange, plant, first, last))
+        days = normalise.station_history(client.station_history(exchange, plant, first, last), plant.vendor_plant_id)
         return {day: energy for day, energy in days.items() if first <= day <= last}
 
 
@@ -48,7 +48,7 @@ def _read_day(plant: PlantRef, exchange: Exchange, sampled_at: datetime, devices
     if not -LONGEST_SILENCE < now - sampled_at < LONGEST_SILENCE:
         return None
     day = sampled_at.astimezone(plant.timezone).date()
-    energy = normalise.station_history(client.station_history(exchange, plant, day, day)).get(day)
+    energy = normalise.station_history(client.station_history(exchange, plant, day, day), plant.vendor_plant_id).get(day)
     return energy if energy is not None else devices.today_energy_kwh
 
 

@@ -17,7 +17,7 @@ def read_capture(capture: Capture) -> Findings:
 
 
 def _latest(capture: Capture) -> Findings:
-    return _station(normalise.station_latest(capture.response))
+    return _station(normalise.station_latest(capture.response, capture.plant_id))
 
 
 def _list(capture: Capture) -> Findings:
@@ -37,7 +37,7 @@ def _station(found: StationLatest) -> Findings:
 
 
 def _history(capture: Capture) -> Findings:
-    return Findings(days=normalise.station_history(capture.response))
+    return Findings(days=normalise.station_history(capture.response, capture.plant_id))
 
 
 def _device(capture: Capture) -> Findings:
@@ -52,7 +52,8 @@ def _device_list(capture: Capture) -> Findings:
 
 
 def _alerts(capture: Capture) -> Findings:
-    return Findings(alarms=normalise.alert_list(capture.response, capture.plant_id).alarms)
+    page = normalise.alert_list(capture.response, capture.plant_id)
+    return Findings(alarms=page.alarms if page.seen else None)
 
 
 _READERS: Mapping[str, CaptureReader] = {

@@ -1,6 +1,6 @@
 """Deye Cloud answers into normalised values (VENDORS 4.2 to 4.6). Pure; called by `adapter.py`.
 
-Answers are flat: the data stands beside `code` and `success`. Most name no plant, so only the device list can be checked for it.
+Answers are flat: the data stands beside `code` and `success`. Most name no plant; where one does, it must be ours.
 Each function raises AdapterError.
 """
 
@@ -25,6 +25,7 @@ from integrations.payload import (
     iso_date,
     message,
     number,
+    same_id,
     scaled,
     text,
     truth,
@@ -76,9 +77,11 @@ class DeviceEnergies(NamedTuple):
     total_energy_kwh: float | None
 
 
-def station_latest(response: VendorResponse) -> StationLatest:
+def station_latest(response: VendorResponse, plant_id: str | None = None) -> StationLatest:
     """`/station/latest`: powers in W. Export is |gridPower|; without it, what the balance leaves (the sign of `wirePower` is disputed)."""
-    return _latest(_open(response, shapes.LATEST))
+    answer = _open(response, shapes.LATEST)
+    _refuse_others(plant_id, answer.station_id, answer.id)
+    return _latest(answer)
 
 
 def station_list(response: VendorResponse, plant_id: str | None) -> StationLatest:
@@ -91,10 +94,12 @@ def station_list(response: VendorResponse, plant_id: str | None) -> StationLates
     return _latest(of_account(answer.station_list, _plant_of_row, plant_id, VENDOR)[0])
 
 
-def station_history(response: VendorResponse) -> dict[date, float]:
+def station_history(response: VendorResponse, plant_id: str | None = None) -> dict[date, float]:
     """`/station/history` by day: kWh by local day."""
+    answer = _open(response, shapes.HISTORY)
+    _refuse_others(plant_id, answer.station_id)
     days = {}
-    for item in _open(response, shapes.HISTORY).station_data_items or ():
+    for item in of_plant(answer.station_data_items or [], lambda row: row.station_id, plant_id, VENDOR):
         day, energy = calendar_date(item.year, item.month, item.day) or iso_date(item.date_time), number(item.generation_value)
         if day is not None and energy is not None:
             days[day] = energy
@@ -130,9 +135,10 @@ def current_data(response: VendorResponse) -> DeviceEnergies:
 def alert_list(response: VendorResponse, plant_id: str | None = None) -> AlarmPage:
     """`/station/alertList` and SOLARMAN's `/station/v1.0/alert` and `alertV2`, one page. The list is null when there is nothing in it."""
     answer = _open(response, shapes.ALERTS)
+    _refuse_others(plant_id, answer.station_id)
     counted = whole(answer.total)
     if _code(answer) == NO_UPLOADS:
-        return AlarmPage(alarms=(), rows=0, total=1)  # a list we have not seen: incomplete
+        return AlarmPage(alarms=(), rows=0, total=None, seen=False)
     found = answer.alert_list if answer.station_alert_items is msgspec.UNSET else answer.station_alert_items
     if found is msgspec.UNSET and counted != 0:
         raise missing(VENDOR, "list of alerts")
@@ -183,6 +189,12 @@ def _export(station: shapes.LatestAnswer, generation: float | None) -> float | N
     if generation is None or consumption is None:
         return None
     return max(0.0, generation + (number(station.battery_power) or 0.0) - consumption)
+
+
+def _refuse_others(plant_id: str | None, *claimed: Loose) -> None:
+    """Raises INVALID_DATA_FORMAT where an answer as a whole names another plant."""
+    if not all(same_id(raw, plant_id) for raw in claimed):
+        raise other_plant(VENDOR)
 
 
 def _plant_of_row(row: shapes.StationRow) -> Loose:

@@ -15,6 +15,9 @@ class Envelope(msgspec.Struct, rename="camel"):
 
 
 class LatestAnswer(Envelope, rename="camel"):
+    id: Loose = None
+    station_id: Loose = None
+    """Documented in lists only."""
     last_update_time: Loose = None
     generation_power: Loose = None
     consumption_power: Loose = None
@@ -28,9 +31,6 @@ class LatestAnswer(Envelope, rename="camel"):
 class StationRow(LatestAnswer, rename="camel"):
     """A plant of a list: the same fields as alone, as far as it has them."""
 
-    id: Loose = None
-    station_id: Loose = None
-
 
 class StationsAnswer(Envelope, rename="camel"):
     station_list: list[StationRow] | None = None
@@ -42,9 +42,11 @@ class DayItem(msgspec.Struct, rename="camel"):
     day: Loose = None
     date_time: Loose = None
     generation_value: Loose = None
+    station_id: Loose = None
 
 
 class HistoryAnswer(Envelope, rename="camel"):
+    station_id: Loose = None
     station_data_items: list[DayItem] | None = None
 
 
@@ -104,6 +106,7 @@ class AlertItem(msgspec.Struct, rename="camel"):
 
 
 class AlertsAnswer(Envelope, rename="camel"):
+    station_id: Loose = None
     total: Loose = None
     station_alert_items: list[AlertItem] | msgspec.UnsetType | None = msgspec.UNSET
     alert_list: list[AlertItem] | msgspec.UnsetType | None = msgspec.UNSET

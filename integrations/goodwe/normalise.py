@@ -4,6 +4,7 @@ Each function takes one answer and the plant it must be about (None: whichever i
 Names are misleading here: `kpi.power` is today's energy, `info.time` is the server's clock and no sign of life.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
@@ -18,6 +19,7 @@ from integrations.payload import (
     KILOWATT_HOURS,
     WATTS,
     Loose,
+    absent,
     code,
     complete_total,
     epoch_ms,
@@ -54,6 +56,7 @@ NOTHING = ("", "-", "--", "null", "N/A")
 
 LABELS = ("generation", "pvgeneration", "pv generation")
 """How charts label what was generated, in lower case and before the unit."""
+_LABELLED = re.compile(r"\(\s*([A-Za-z]{1,4})\s*\)\s*\Z")
 
 EXPORTING = 1
 PMETER_EXPORT_SIGN = 1
@@ -103,8 +106,9 @@ def chart_of_days(response: VendorResponse) -> dict[date, float]:
         raise no_plant(VENDOR)
     days = {}
     for line in _generation(chart.lines):
+        unit = _unit(line)
         for point in line.xy or ():
-            day, energy = iso_date(point.x), scaled(_value(point.y), line.unit, KILOWATT_HOURS, "kWh")
+            day, energy = iso_date(point.x), scaled(_value(point.y), unit, KILOWATT_HOURS, "kWh")
             if day is not None and energy is not None:
                 days[day] = energy
     return days
@@ -264,6 +268,14 @@ def _generation(lines: list[shapes.Line]) -> list[shapes.Line]:
     """The line with the vendor's name for it, else the one so labelled: other charts add consumption, purchase and sale."""
     named = [line for line in lines if line.name == "PVGeneration"]
     return named or [line for line in lines if type(line.label) is str and line.label.lower().startswith(LABELS)]
+
+
+def _unit(line: shapes.Line) -> Loose:
+    """The line's unit, else the one in its label's brackets."""
+    if line.unit not in (None, "") and not absent(line.unit):
+        return line.unit
+    match = _LABELLED.search(line.label) if type(line.label) is str and len(line.label) <= 80 else None
+    return None if match is None else match[1]
 
 
 def _alarm(row: shapes.WarningRow, zone: tzinfo) -> Alarm:

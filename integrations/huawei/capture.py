@@ -26,7 +26,7 @@ def _station(capture: Capture) -> Findings:
 
 
 def _devices(capture: Capture) -> Findings:
-    found = normalise.device_real_kpi(capture.response, capture.device_type, None)
+    found = normalise.device_real_kpi(capture.response, capture.device_type, None, capture.plant_id)
     if found.device_type is None:
         message = f"{normalise.VENDOR} does not say of which type the devices are; --device-type is needed"
         raise AdapterError(AdapterErrorType.INVALID_DATA_FORMAT, message)

@@ -108,17 +108,20 @@ def device_list(response: VendorResponse, plant_id: str | None) -> dict[int, lis
     return devices
 
 
-def device_real_kpi(response: VendorResponse, device_type: int | None, device_ids: Collection[str] | None) -> DeviceKpi:
+def device_real_kpi(
+    response: VendorResponse, device_type: int | None, device_ids: Collection[str] | None, plant_id: str | None = None
+) -> DeviceKpi:
     """`/thirdData/getDevRealKpi` for one device type: the sum of `active_power` in W. Devices nobody asked for are refused.
 
-    Without `device_type`, the one that the answer echoes. Raises AdapterError, NoDevices among it.
+    The type that the answer echoes goes before `device_type`. Raises AdapterError, NoDevices among it.
     """
     answer = _open(response, shapes.DEVICE_KPI)
-    rows = answer.data or []
+    rows = of_plant(answer.data or [], lambda row: row.station_code, plant_id, VENDOR)
     if device_ids is not None and any(row.dev_id is not None and text(row.dev_id, 64) not in device_ids for row in rows):
         raise other_plant(VENDOR)
-    if device_type is None:
-        device_type = whole(answer.params.dev_type_id) if answer.params is not None else None
+    echoed = whole(answer.params.dev_type_id) if answer.params is not None else None
+    if echoed is not None:
+        device_type = echoed
     scale = POWER_SCALES.get(-1 if device_type is None else device_type)
     items = [row.data_item_map for row in rows if row.data_item_map is not None]
     power = total(number(item.active_power) for item in items)

@@ -62,6 +62,7 @@ class DeviceItems(msgspec.Struct):
 
 
 class DeviceKpiRow(msgspec.Struct, rename="camel"):
+    station_code: Loose = None
     dev_id: Loose = None
     collect_time: Loose = None
     """Of the five-minute figures only."""

@@ -34,7 +34,8 @@ def _day(capture: Capture) -> Findings:
 
 
 def _alarms(capture: Capture) -> Findings:
-    return Findings(alarms=normalise.alarm_list(capture.response, capture.plant_id).alarms)
+    page = normalise.alarm_list(capture.response, capture.plant_id)
+    return Findings(alarms=page.alarms if page.seen else None)
 
 
 def _enveloped(response: VendorResponse) -> VendorResponse:

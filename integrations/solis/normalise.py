@@ -4,10 +4,13 @@ Each function takes one answer and the plant it must be about (None: whichever i
 `success` is not the test of success here: error bodies with `success: true` exist. `code` is.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import date
 
-from integrations.answers import missing, no_plant, of_account, of_plant, open_answer, other_plant
+import msgspec
+
+from integrations.answers import Answer, missing, no_plant, of_account, of_plant, open_answer, other_plant
 from integrations.contract import Alarm, Reading, Severity, VendorResponse
 from integrations.errors import AdapterError, AdapterErrorType
 from integrations.paging import AlarmPage
@@ -47,10 +50,15 @@ ERRORS = {
 SEVERITIES = {"1": Severity.LOW, "2": Severity.MEDIUM, "3": Severity.CRITICAL}
 PENDING = "0"
 
+QUOTA = "too many request"
+LONGEST_TEXT = 4096
+"""Refusals in plain text are one line; in longer bodies no words are looked for."""
+_NO_AUTHORITY = re.compile(r"\W*(?:r0000\b|no authority\b)")
+
 
 def station_detail(response: VendorResponse, plant_id: str | None) -> Reading:
     """`/v1/api/stationDetail`. An offline data logger gives an empty reading."""
-    answer = open_answer(response, VENDOR, shapes.STATION, shapes.BARE, _judge)
+    answer = _open(response, shapes.STATION, _judge)
     if answer.code == DATALOGGER_OFFLINE:
         return Reading()
     station = answer.data
@@ -63,7 +71,7 @@ def station_detail(response: VendorResponse, plant_id: str | None) -> Reading:
 
 def station_list(response: VendorResponse, plant_id: str | None) -> Reading:
     """`/v1/api/userStationList`: one plant of the account's."""
-    answer = open_answer(response, VENDOR, shapes.STATIONS, shapes.BARE, _judge_account)
+    answer = _open(response, shapes.STATIONS, _judge_account)
     if answer.code == DATALOGGER_OFFLINE:
         return Reading()
     page = answer.data.page or answer.data if answer.data is not None else None
@@ -74,12 +82,12 @@ def station_list(response: VendorResponse, plant_id: str | None) -> Reading:
 
 def station_month(response: VendorResponse) -> dict[date, float]:
     """`/v1/api/stationMonth`: kWh by local day. The key is `dateStr`; the epoch `date` beside it is midnight of some other zone."""
-    return _days(open_answer(response, VENDOR, shapes.MONTH, shapes.BARE, _judge).data or [])
+    return _days(_open(response, shapes.MONTH, _judge).data or [])
 
 
 def station_day_energies(response: VendorResponse, plant_id: str | None) -> dict[date, float]:
     """`/v1/api/stationDayEnergyList`: kWh of one local day, of one plant of the account's."""
-    answer = open_answer(response, VENDOR, shapes.DAY, shapes.BARE, _judge_account)
+    answer = _open(response, shapes.DAY, _judge_account)
     if answer.code == DATALOGGER_OFFLINE:
         return {}
     page = answer.data.page or answer.data if answer.data is not None else None
@@ -91,9 +99,9 @@ def station_day_energies(response: VendorResponse, plant_id: str | None) -> dict
 
 def alarm_list(response: VendorResponse, plant_id: str | None) -> AlarmPage:
     """`/v1/api/alarmList`, one page. Raises INVALID_DATA_FORMAT when it is about other plants only."""
-    answer = open_answer(response, VENDOR, shapes.ALARMS, shapes.BARE, _judge)
+    answer = _open(response, shapes.ALARMS, _judge)
     if answer.code == DATALOGGER_OFFLINE:
-        return AlarmPage(alarms=(), rows=0, total=1)  # a list we have not seen: incomplete
+        return AlarmPage(alarms=(), rows=0, total=None, seen=False)
     page = answer.data.page or answer.data if answer.data is not None else None
     if page is None:
         raise missing(VENDOR, "alarm list")
@@ -144,6 +152,25 @@ def _alarm(row: shapes.AlarmRow) -> Alarm:
     )
 
 
+def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer], judge: Callable[[shapes.Envelope], None]) -> Answer:
+    _judge_text(response)
+    return open_answer(response, VENDOR, decoder, shapes.BARE, judge)
+
+
+def _judge_text(response: VendorResponse) -> None:
+    """Raises what a refusal without an envelope reports, as text or as a JSON text, whatever the HTTP status.
+
+    The quota goes first: its text speaks of authority too, and a used-up quota must not pause the plant.
+    """
+    if len(response.body) > LONGEST_TEXT or response.body.lstrip()[:1] in (b"{", b"["):
+        return
+    said = response.body.decode("utf-8", "replace").lower()
+    if QUOTA in said:
+        raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{VENDOR} answered that it is asked too often")
+    if _NO_AUTHORITY.match(said) and response.status != 429:
+        raise AdapterError(AdapterErrorType.AUTH_FAILED, f"{VENDOR} answered that there is no authority")
+
+
 def _judge_account(answer: shapes.Envelope) -> None:
     """As `_judge`, for requests that name no plant: code 1 cannot mean that there is none."""
     if text(answer.code, 40) == "1":
@@ -157,10 +184,10 @@ def _judge(answer: shapes.Envelope) -> None:
     vendor_code = text(answer.code, 40)
     if vendor_code == "0":
         return
+    if vendor_code in (None, "R0000") and QUOTA in (text(answer.msg, 200) or "").lower():
+        raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{VENDOR} answered R0000: too many requests")
     if vendor_code is None:
         raise missing(VENDOR, "code")
-    if vendor_code == "R0000" and "too many request" in (text(answer.msg, 200) or "").lower():
-        raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{VENDOR} answered R0000: too many requests")
     raise AdapterError(ERRORS.get(vendor_code, AdapterErrorType.VENDOR_ERROR), f"{VENDOR} answered code {vendor_code}")
 
 

@@ -206,6 +206,21 @@ def test_a_device_that_sent_nothing_is_no_error() -> None:
     assert normalise.station_latest(answer(nothing)) == normalise.StationLatest()
 
 
+def test_a_device_that_sent_nothing_says_nothing_of_alarms() -> None:
+    nothing = {"code": "2101016", "success": False, "msg": "device has no uploads"}
+    found = DeleAdapter().read_alarms(plant(ID), Vendor({"/station/alertList": nothing}), NOON)
+
+    assert (found.alarms, found.complete) == ((), False)
+
+
+def test_a_poll_refuses_a_summary_and_a_series_of_another_plant() -> None:
+    with pytest.raises(AdapterError):
+        DeleAdapter().read_summary(plant(ID), Vendor({"/station/latest": LATEST | {"stationId": 7}}), NOON)
+    history = Vendor({"/station/history": SUCCESS | {"stationDataItems": DAYS, "stationId": 7}})
+    with pytest.raises(AdapterError):
+        DeleAdapter().read_daily_energy(plant(ID), history, date(2026, 1, 14), date(2026, 1, 15), NOON)
+
+
 def test_history_is_keyed_by_its_local_calendar_date() -> None:
     rows = [*DAYS, day(31, 1.0), {"year": 2026, "month": 2, "day": 31, "generationValue": 1.0}, day(1, None)]
 

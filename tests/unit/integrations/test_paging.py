@@ -31,6 +31,15 @@ def test_pages_are_read_until_the_list_is_whole(pages: list[AlarmPage], codes: s
     assert ("".join(alarm.code or "" for alarm in found.alarms), found.complete) == (codes, complete)
 
 
+@pytest.mark.parametrize("before", [[], [page(1, 2, total=2000)], [page(1, 2, total=None)]])
+def test_a_list_that_the_vendor_did_not_send_is_not_whole(before: list[AlarmPage]) -> None:
+    pages = [*before, AlarmPage(alarms=(), rows=0, total=None, seen=False)]
+
+    found = read_pages(lambda number: pages[number - 1], page_size=2)
+
+    assert (len(found.alarms), found.complete) == (2 * len(before), False)
+
+
 def test_an_endless_list_is_cut_and_says_so() -> None:
     asked: list[int] = []
 

@@ -168,6 +168,13 @@ def test_an_offline_data_logger_is_no_error_and_brings_nothing() -> None:
     assert normalise.station_detail(answer({"success": False, "code": "B0115", "data": None}), ID) == Reading()
 
 
+def test_an_offline_data_logger_says_nothing_of_alarms() -> None:
+    offline = {"success": True, "code": "B0115", "data": None}
+    found = SolisAdapter().read_alarms(plant(ID), Vendor({"/v1/api/alarmList": offline}), NOON)
+
+    assert (found.alarms, found.complete) == ((), False)
+
+
 @pytest.mark.rule("D3.2")
 def test_errors_say_no_word_of_the_payload() -> None:
     error = error_of({"success": False, "code": "I0012", "msg": "wrong password hunter2 for bob@example.org", "data": None})

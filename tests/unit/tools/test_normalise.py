@@ -366,6 +366,12 @@ def test_what_huawei_means_by_active_power_depends_on_the_type_of_the_device(dev
     assert read(Brand.HUAWEI, "/thirdData/getDevRealKpi", echoed) == expected
 
 
+def test_the_type_that_the_payload_echoes_goes_before_the_one_that_was_told() -> None:
+    body = huawei([{"devId": 1, "dataItemMap": {"active_power": 2.1, "run_state": 0}}], devTypeId=47)
+
+    assert read(Brand.HUAWEI, "/thirdData/getDevRealKpi", body, device_type=1) == {"grid_injection_power_w": 2.1}
+
+
 def test_a_device_of_no_known_type_says_what_is_needed() -> None:
     body = huawei([{"devId": 1, "dataItemMap": {"active_power": 2.1}}])
     found = read(Brand.HUAWEI, "/thirdData/getDevRealKpi", body)
@@ -502,10 +508,36 @@ def test_of_several_plants_the_id_picks_one_and_without_it_they_are_named(
         (Brand.GOODWE, "/PowerStationMonitor/QueryPowerStationMonitor", goodwe({"list": [THEIRS]}), "PLANT_NOT_FOUND"),
         (Brand.DELE, "/station/list", dele(stationList=[{"id": 9}]), "PLANT_NOT_FOUND"),
         (Brand.DELE, "/station/alertList", dele(stationAlertItems=[DELE_ALERT | {"stationId": 9}]), "INVALID_DATA_FORMAT"),
+        (Brand.DELE, "/station/alertList", dele(stationId=9, stationAlertItems=[DELE_ALERT]), "INVALID_DATA_FORMAT"),
+        (Brand.DELE, "/station/alertList", dele(stationId="9", total=0, stationAlertItems=None), "INVALID_DATA_FORMAT"),
+        (Brand.DELE, "/v1.0/station/latest", dele(stationId=9, **DELE_LATEST), "INVALID_DATA_FORMAT"),
+        (Brand.DELE, "/v1.0/station/latest", dele(id="9", **DELE_LATEST), "INVALID_DATA_FORMAT"),
+        (Brand.DELE, "/station/history", dele(stationId=9, stationDataItems=DELE_DAYS), "INVALID_DATA_FORMAT"),
+        (Brand.DELE, "/station/history", dele(stationDataItems=[DELE_DAYS[0] | {"stationId": 9}]), "INVALID_DATA_FORMAT"),
+        (Brand.HUAWEI, "/thirdData/getDevRealKpi", huawei([INVERTERS[0] | {"stationCode": "NE=9"}], devTypeId=1), "INVALID_DATA_FORMAT"),
     ],
 )
 def test_an_answer_about_other_plants_only_is_refused(brand: Brand, path: str, body: Any, error: str) -> None:
     assert read(brand, path, body, plant_id="77")["error"] == error
+
+
+@pytest.mark.parametrize(
+    ("brand", "path", "body", "plant_id"),
+    [
+        (Brand.DELE, "/station/latest", dele(stationId=int(DELE_ID), id=DELE_ID, **DELE_LATEST), DELE_ID),
+        (Brand.DELE, "/station/latest", dele(**DELE_LATEST), DELE_ID),
+        (Brand.DELE, "/station/history", dele(stationId=DELE_ID, stationDataItems=[DELE_DAYS[0] | {"stationId": int(DELE_ID)}]), DELE_ID),
+        (Brand.DELE, "/station/history", dele(stationDataItems=DELE_DAYS), DELE_ID),
+        (Brand.DELE, "/station/alertList", dele(stationId=int(DELE_ID), stationAlertItems=[DELE_ALERT]), DELE_ID),
+        (Brand.HUAWEI, "/thirdData/getDevRealKpi", huawei([INVERTERS[0] | {"stationCode": HUAWEI_ID}], devTypeId=1), HUAWEI_ID),
+        (Brand.HUAWEI, "/thirdData/getDevRealKpi", huawei(INVERTERS, devTypeId=1), HUAWEI_ID),
+    ],
+)
+def test_an_answer_about_the_plant_or_without_an_id_is_taken(brand: Brand, path: str, body: Any, plant_id: str) -> None:
+    found = read(brand, path, body, plant_id=plant_id)
+
+    assert found
+    assert "error" not in found
 
 
 A, R, P, V = "AUTH_FAILED", "RATE_LIMIT_EXCEEDED", "PLANT_NOT_FOUND", "VENDOR_ERROR"
@@ -552,6 +584,14 @@ def test_every_code_of_the_vendors_table_has_its_class_as_number_and_as_text(bra
         (Brand.SOLIS, {"success": False, "code": "R0000", "msg": "No authority too many request 200 times in 1DAYS"}, 200, R),
         (Brand.SOLIS, {"success": False, "code": "R0000", "msg": "No authority too many request 200 times in 1DAYS"}, 403, R),
         (Brand.SOLIS, b"no authority", 403, A),
+        (Brand.SOLIS, b"No authority\n", 200, A),
+        (Brand.SOLIS, b'"no authority"', 200, A),
+        (Brand.SOLIS, b"R0000", 200, A),
+        (Brand.SOLIS, b"No authority too many request 200 times in 1DAYS", 200, R),
+        (Brand.SOLIS, b"R0000 No authority too many request 200 times in 1DAYS", 403, R),
+        (Brand.SOLIS, b'"too many requests"', 403, R),
+        (Brand.SOLIS, {"msg": "too many request"}, 403, R),
+        (Brand.SOLIS, b"no authority", 429, R),
         (Brand.SOLIS, b"", 401, A),
         (Brand.SOLIS, b"", 408, V),
         (Brand.SOLIS, b"<html>502</html>", 502, V),
@@ -589,6 +629,30 @@ def test_a_list_of_the_account_cannot_lack_the_plant_that_nobody_named() -> None
 )
 def test_a_silent_device_is_no_error_and_says_nothing(brand: Brand, body: Any) -> None:
     assert read(brand, SUMMARY_PATHS[brand], body) == {}
+
+
+@pytest.mark.parametrize(
+    ("brand", "path", "body"),
+    [
+        (Brand.SOLIS, "/v1/api/alarmList", {"success": True, "code": "B0115", "data": None}),
+        (Brand.DELE, "/station/alertList", {"success": False, "code": 2101016, "msg": "no uploads"}),
+        (Brand.DELE, "/device/alertList", {"success": True, "code": "2101016", "total": 0, "stationAlertItems": []}),
+    ],
+)
+def test_a_silent_device_does_not_say_that_there_are_no_alarms(brand: Brand, path: str, body: Any) -> None:
+    assert read(brand, path, body) == {}
+
+
+def test_null_and_not_available_as_text_are_nothing() -> None:
+    station = SOLIS_STATION | {"dayEnergyStr": "null", "powerStr": "null"}
+    row = SOLIS_ALARMS[0] | {"alarmMsg": "null", "advice": "null", "alarmDeviceSn": "null"}
+    alarms = read(Brand.SOLIS, "/v1/api/alarmList", solis({"records": [row, row | {"advice": "Check the breaker"}], "total": 2}))["alarms"]
+    huaweis = read(Brand.HUAWEI, "/thirdData/getAlarmList", huawei([HUAWEI_ALARM | {"esnCode": "N/A", "alarmCause": "N/A"}]))["alarms"]
+
+    assert read(Brand.SOLIS, "/v1/api/stationDetail", solis(station)) == SUMMARY
+    assert [found["message"] for found in alarms] == ["code 1015", "Check the breaker"]
+    assert [found["device_sn"] for found in alarms + huaweis] == [None, None, None]
+    assert huaweis[0]["message"] == "DC arc fault"
 
 
 def test_implausible_values_are_refused_one_by_one() -> None:
@@ -733,6 +797,14 @@ def test_a_goodwe_chart_of_consumption_gives_its_generation_alone() -> None:
     assert read(Brand.GOODWE, "/v2/Charts/GetChartByPlant", goodwe({"lines": lines})) == SERIES
     megawatts = [GOODWE_LINE | {"unit": "MWh", "xy": [{"x": "2026-01-13", "y": "0.0321"}]}]
     assert read(Brand.GOODWE, "/v2/Charts/GetChartByPlant", goodwe({"lines": megawatts}))["days"]["2026-01-13"] == pytest.approx(32.1)
+
+
+@pytest.mark.parametrize("unit", [None, "", "null"])
+def test_a_goodwe_chart_without_a_unit_has_it_in_its_label(unit: str | None) -> None:
+    line = GOODWE_LINE | {"label": "Generation (MWh)", "unit": unit, "xy": [{"x": "2026-01-13", "y": 0.0321}]}
+
+    found = read(Brand.GOODWE, "/v2/Charts/GetChartByPlant", goodwe({"lines": [line]}))
+    assert found == {"days": {"2026-01-13": pytest.approx(32.1)}}
 
 
 def test_a_deye_capture_may_lack_its_code() -> None:
