@@ -47,9 +47,9 @@ def load_configuration(kubeconfig: Path | None) -> client.Configuration:
     configuration = client.Configuration()
     try:
         if kubeconfig is None:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
         else:
-            config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
+            config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
     except config.ConfigException as error:
         raise KubernetesRefused(f"no Kubernetes identity: {error}; set KUBECONFIG or run in a pod with a service account") from None
     configuration.retries = False

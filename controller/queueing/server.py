@@ -92,6 +92,7 @@ class QueueServer:
         Raises `QueueUnavailable`.
         """
         with translated("wait"):
+            # redis-py leaves this method without annotations.
             moved = self.client.execute_command("BLMOVE", key, key, "RIGHT", "RIGHT", timeout_s)  # type: ignore[no-untyped-call]
             return moved is not None
 
