@@ -1,6 +1,6 @@
 """The command line and the composition root: the only place where settings become objects.
 
-solarinvest operator | worker --brand solis | api | migrate | token | replay | normalise | quality
+solarinvest operator | worker --brand solis | api | migrate | token | doctor | replay | normalise | quality
 """
 
 import os
@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo, available_timezones
@@ -19,15 +20,18 @@ import typer
 from controller import settings as conf
 from controller.api.roles import Role
 from controller.failpoints import Failpoints
-from controller.logs import configure
-from controller.metrics import Metrics
+from controller.logs import Redaction, configure
+from controller.metrics import Metrics, ProcessRole
 from controller.polling.ports import Checkpoint, pass_by
 from controller.probes import ProbeServer, Progress
 from integrations.contract import Brand
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from controller.queueing.budget import BrandBudget, BrandLimit
     from controller.storage.store import PostgresStore
+    from controller.tools.doctor import Subject
     from integrations.transport import FixtureTransport
 
 # Roles import their libraries when they are called: a worker shall not carry kopf, nor the operator litestar.
@@ -36,6 +40,21 @@ EXIT_CONFIGURATION = 78
 """As sysexits.h has it (EX_CONFIG): no supervisor helps by starting such a process again."""
 EXIT_DATA = 65
 """As sysexits.h has it (EX_DATAERR): what was handed in cannot be read."""
+EXIT_UNAVAILABLE = 69
+"""As sysexits.h has it (EX_UNAVAILABLE): a server did not come up in time; starting again later may help."""
+
+EXITS = {
+    0: "done; a role: it was told to stop, and has",
+    1: "the answer is no (`doctor`: a check has failed; `quality`: a target is missed), or an error that nobody foresaw, which the log has",
+    2: "wrong arguments",
+    EXIT_DATA: "what was handed in cannot be read",
+    EXIT_UNAVAILABLE: "a server did not come up in time: starting again later may help",
+    70: "a loop or a job hung, and the process ended itself: whoever runs it starts it afresh",
+    EXIT_CONFIGURATION: "a setting is missing or wrong: standard error names it, its value (never a secret's) and what is allowed",
+}
+"""Exit codes of every command (docs/cli.md). 128 + the signal's number where a second signal came during a stop."""
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+"""Where a pod has its identity, if it has one: workers and api have none."""
 
 
 class WorkerBrand(StrEnum):
@@ -47,10 +66,51 @@ class WorkerBrand(StrEnum):
     DELE = "dele"
 
 
+class Output(StrEnum):
+    """How data is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+IS_TERMINAL = sys.stdout.isatty()
+
+
+def _examples(*lines: str) -> str:
+    # The sign keeps the lines as they are where help is plain text; a terminal would get to see it.
+    return ("" if IS_TERMINAL else "\b\n") + "\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
 app = typer.Typer(
-    no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, help="Tells for each solar plant whether it is well."
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    # In colours for whoever reads it, plain and the same each time for whatever else does.
+    rich_markup_mode="rich" if IS_TERMINAL else None,
+    epilog=_examples(
+        "solarinvest doctor                              is everything there, and what to do where it is not",
+        "solarinvest migrate && solarinvest operator     then a `solarinvest worker --brand …` for each brand",
+        "solarinvest COMMAND --help                      what a command does, with examples",
+    ),
 )
 log = structlog.get_logger()
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(_version())
+        raise typer.Exit
+
+
+@app.callback()
+def solarinvest(
+    _: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """Tells for each solar plant, whatever vendor it reports to, whether it is well.
+
+    operator, worker and api run until SIGTERM and log one JSON object a line to standard error. Settings are environment variables
+    (docs/configuration.md), exit codes are in docs/cli.md.
+    """
 
 
 def main() -> None:
@@ -61,14 +121,24 @@ def main() -> None:
     try:
         app()
     except conf.ConfigurationError as error:
-        sys.stderr.write(f"solarinvest: configuration error\n{error}\n")
+        sys.stderr.write(f"solarinvest: configuration error\n{Redaction().text(str(error))}\n")
         sys.exit(EXIT_CONFIGURATION)
 
 
-@app.command()
+@app.command(
+    short_help="Run the operator: reconcile Plants, schedule polls, mirror status.",
+    epilog=_examples(
+        "solarinvest operator                              in a pod: with its service account",
+        "KUBECONFIG=~/.kube/config solarinvest operator    anywhere else: with the rights of manifests/rbac",
+    ),
+)
 def operator() -> None:
-    """Run the operator: reconcile Plants, schedule their polls, mirror their status. Any number of copies."""
-    from controller.operator.kubernetes_api import load_configuration
+    """Run the operator: reconcile Plants, schedule their polls, mirror their status. Any number of copies.
+
+    It also finds jobs whose worker died, and closes each plant's day. Needs Postgres (with the right to make tables), Redis or Valkey, and
+    Kubernetes. SIGTERM ends it within 30 s.
+    """
+    from controller.operator.kubernetes_api import KubernetesRefused, load_configuration, secrets_in
     from controller.operator.main import Operator
     from controller.queueing.queue import RedisQueue
     from controller.storage.changes import ChangeListener
@@ -78,15 +148,20 @@ def operator() -> None:
 
     common, database, redis = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.RedisSettings)
     kubernetes, retention = conf.read(conf.KubernetesSettings), conf.read(conf.RetentionSettings)
-    configure(common.log_level, (database.database_url, redis.redis_url))
-    metrics, progress = Metrics(), Progress()
+    redaction = _begin_logging(common, database.database_url, redis.redis_url)
+    try:
+        configuration = load_configuration(kubernetes.kubeconfig)
+    except KubernetesRefused as error:
+        raise conf.ConfigurationError(f"KUBECONFIG: {error}") from None
+    redaction.learn(secrets_in(configuration))
+    metrics, progress = Metrics(ProcessRole.OPERATOR, version=_version()), Progress()
     probes = _start_probes(common, metrics, progress)
     rows = Database(database.database_url, "solarinvest-operator", max_connections=8)
     parts = Operator(
         store=PostgresStore(rows),
         changes=ChangeListener(rows),
         queue=RedisQueue(redis.redis_url, limits=_limits()),
-        configuration=load_configuration(kubernetes.kubeconfig),
+        configuration=configuration,
         capabilities={brand: adapter.capabilities for brand, adapter in ADAPTERS.items()},
         metrics=metrics,
         clock=_clock,
@@ -97,9 +172,15 @@ def operator() -> None:
     probes.stop()
 
 
-@app.command()
+@app.command(
+    short_help="Run a worker for one brand: take jobs, read, judge, store.",
+    epilog=_examples("INTEGRATION_MOCK_MODE=true solarinvest worker --brand solis"),
+)
 def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help="The brand whose queue this worker serves.")]) -> None:
-    """Run a worker for one brand: take jobs, read the vendor, judge, store. Any number of copies."""
+    """Run a worker for one brand: take jobs, read the vendor, judge, store. Any number of copies.
+
+    It has no rights in Kubernetes and waits until an operator has opened the queue. SIGTERM lets the jobs at hand end, within 45 s.
+    """
     from controller.polling.poll_plants import PollPlants
     from controller.worker import main as worker_role
     from controller.worker.batches import BATCH, LIMITED_BATCH
@@ -108,11 +189,11 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help
     common, database, redis = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.RedisSettings)
     integration = conf.read(conf.IntegrationSettings)
     integration.assert_mock_mode()
-    configure(common.log_level, (database.database_url, redis.redis_url))
-    metrics, progress, at = Metrics(shows_fleet=False), Progress(), _checkpoint()
+    _begin_logging(common, database.database_url, redis.redis_url)
+    served = Brand(brand.value.upper())
+    metrics, progress, at = Metrics(ProcessRole.WORKER, served, _version()), Progress(), _checkpoint()
     probes = _start_probes(common, metrics, progress)
     transport = _fixture_transport(integration, at)
-    served = Brand(brand.value.upper())
     budget = _budget(served, redis)
     poll_plants = PollPlants(_store(database, f"solarinvest-worker-{brand.value}"), transport, ADAPTERS, _clock, time.sleep, at, budget)
     batch = BATCH if budget is None else LIMITED_BATCH
@@ -121,44 +202,101 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help
     raise typer.Exit(exit_code)
 
 
-@app.command()
+@app.command(
+    short_help="Run the read API over HTTP.",
+    epilog=_examples("API_HOST=0.0.0.0 solarinvest api", 'curl -H "Authorization: Bearer $API_TOKEN" localhost:8080/api/v1/plants'),
+)
 def api() -> None:
-    """Run the read API."""
+    """Run the read API over HTTP (docs/api.md): plants and alerts to whoever has a token. It reads rows, and writes none."""
     from controller.api import main as api_role
     from controller.storage.database import Database
 
     common, database, listen = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.ApiSettings)
     tokens = conf.read(conf.TokenSettings)
-    configure(common.log_level, (database.database_url, tokens.jwt_secret))
+    _begin_logging(common, database.database_url, tokens.jwt_secret)
     progress = Progress()
-    probes = _start_probes(common, Metrics(shows_fleet=False), progress)
+    probes = _start_probes(common, Metrics(ProcessRole.API, version=_version()), progress)
     api_role.run(Database(database.database_url, "solarinvest-api"), progress, listen.host, listen.port)
     probes.stop()
 
 
-@app.command()
+@app.command(
+    short_help="Print a token for the read API.",
+    epilog=_examples(
+        "solarinvest token --role OPERATOR --subject ana             sees every plant",
+        "solarinvest token --role CUSTOMER --subject customer-17     sees the plants with this ownerCustomerId",
+    ),
+)
 def token(
     role: Annotated[Role, typer.Option(help="What the bearer may see.")],
     subject: Annotated[str, typer.Option(help="Who the bearer is; for a CUSTOMER, the ownerCustomerId.", min=1)],
 ) -> None:
-    """Print a token for the read API, valid for 15 minutes. Signed with JWT_SECRET."""
+    """Print a token for the read API, valid for 15 minutes. Signed with JWT_SECRET, which must be the api's."""
     from controller.api.tokens import mint
 
     typer.echo(mint(conf.read(conf.TokenSettings).jwt_secret, role, subject, _clock()))
 
 
-@app.command()
-def migrate() -> None:
-    """Bring the database schema up to date. Safe to run at any time, also several at once."""
-    from controller.storage.migrate import upgrade
+@app.command(
+    short_help="Bring the database schema up to date, or wait until it is.",
+    epilog=_examples("solarinvest migrate", "solarinvest migrate --check --timeout 300     what init containers do"),
+)
+def migrate(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing: wait until the schema is this version's or a later one.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for a database that is not up yet.", min=0, max=3600)] = 60,
+) -> None:
+    """Bring the database schema up to date. Safe to run at any time, also several at once.
+
+    Exit code 69 where the wait was in vain.
+    """
+    from controller.domain.errors import StoreUnavailable
+    from controller.storage.migrate import upgrade_when_reachable, wait_until_current
 
     common, database = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings)
-    configure(common.log_level, (database.database_url,))
-    upgrade(database.database_url.get_secret_value())
+    _begin_logging(common, database.database_url)
+    try:
+        if check:
+            wait_until_current(database.database_url, timeout)
+        else:
+            upgrade_when_reachable(database.database_url, timeout)
+    except (StoreUnavailable, TimeoutError) as error:
+        log.error("database_is_not_current", error=str(error), waited_s=timeout)  # noqa: TRY400 - the error's own trace says nothing more
+        raise typer.Exit(EXIT_UNAVAILABLE) from None
     log.info("database_is_current")
 
 
-@app.command()
+@app.command(
+    short_help="Check what is configured, and say what to do where it fails.",
+    epilog=_examples(
+        "solarinvest doctor",
+        "solarinvest doctor --output json | jq '.checks[] | select(.state == \"failed\")'",
+        "kubectl exec deploy/solarinvest-operator -- solarinvest doctor",
+    ),
+)
+def doctor(output: Annotated[Output, typer.Option(case_sensitive=False, help="How to print it.")] = Output.TEXT) -> None:
+    """Check settings, database, queue server, Kubernetes rights, recordings and clocks, and say what to do where something is wrong.
+
+    What is not configured is skipped. Changes nothing, prints no secret, and takes at most 30 s. Exit code 1 if a check has failed;
+    warnings do not count.
+    """
+    from controller.tools import doctor as checks
+
+    report = checks.examine(_subject())
+    if output is Output.JSON:
+        checks.print_json(report, sys.stdout)
+    else:
+        checks.print_report(report, sys.stdout)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command(
+    short_help="Say in our words what one captured vendor answer says.",
+    epilog=_examples(
+        "solarinvest normalise answer.json --brand solis --path /v1/api/stationDetail --plant-id 1001",
+        "curl … | solarinvest normalise - --brand dele --path /station/latest | jq .reading",
+    ),
+)
 def normalise(
     file: Annotated[typer.FileBinaryRead, typer.Argument(help="The captured body of one answer; - reads standard input.")],
     brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help="The vendor.")],
@@ -187,7 +325,13 @@ def normalise(
     typer.echo(msgspec.json.encode(found).decode())
 
 
-@app.command()
+@app.command(
+    short_help="Judge a plant's life on a virtual clock, from a file.",
+    epilog=_examples(
+        "solarinvest replay --plant plant.json --readings readings.jsonl --until 2026-01-31T12:00:00Z --explain",
+        "solarinvest replay … --plot timeline.svg | jq 'select(.kind == \"alert\")'",
+    ),
+)
 def replay(
     plant: Annotated[Path, typer.Option(help="The plant: a JSON object or a Plant manifest.")],
     readings: Annotated[Path, typer.Option(help="What its polls brought, one JSON object a line, in time order.")],
@@ -206,7 +350,13 @@ def replay(
         raise typer.Exit(EXIT_DATA) from None
 
 
-@app.command()
+@app.command(
+    short_help="Measure on simulated plants how often the rules are wrong.",
+    epilog=_examples(
+        "solarinvest quality                                          20 places, a year: 10 minutes",
+        "solarinvest quality --places 5 --days 90 --output all.json   part of it, every episode as JSON",
+    ),
+)
 def quality(
     places: Annotated[int, typer.Option(help="How many of the corpus's 20 places.", min=1, max=20)] = 20,
     days: Annotated[int, typer.Option(help="Days simulated at each.", min=30, max=365)] = 365,
@@ -286,12 +436,47 @@ def _fixture_transport(integration: conf.IntegrationSettings, at: Checkpoint) ->
     return FixtureTransport(integration.fixtures_dir or default_fixtures(), _clock, ledger, at)
 
 
+def _version() -> str:
+    return metadata.version("solarinvest-monitor")
+
+
 def _clock() -> datetime:
     return datetime.now(UTC)
 
 
+def _begin_logging(common: conf.CommonSettings, *secrets: "SecretStr") -> Redaction:
+    """Logging as set, without these secrets; and a line for each variable that looks misspelt."""
+    redaction = configure(common.log_level, secrets)
+    for name, nearest in conf.misspelt(os.environ).items():
+        log.warning("variable_unknown", name=name, nearest=nearest)
+    return redaction
+
+
+def _subject() -> "Subject":
+    from controller.tools.doctor import Subject
+    from integrations.transport import default_fixtures
+
+    database, redis = conf.read_if_set(conf.DatabaseSettings), conf.read_if_set(conf.RedisSettings)
+    kubernetes, integration = conf.read_if_set(conf.KubernetesSettings), conf.read_if_set(conf.IntegrationSettings)
+    return Subject(
+        version=_version(),
+        fixtures=(integration and integration.fixtures_dir) or default_fixtures(),
+        wrong_settings=[line for section in conf.Section.__subclasses__() for line in conf.wrong_values(section)],
+        misspelt=conf.misspelt(os.environ),
+        is_in_mock_mode=integration is not None and integration.mock_mode,
+        database_url=None if database is None else database.database_url,
+        redis_url=None if redis is None else redis.redis_url,
+        kubeconfig=None if kubernetes is None else kubernetes.kubeconfig,
+        is_in_pod=SERVICE_ACCOUNT.exists(),
+    )
+
+
 def _start_probes(common: conf.CommonSettings, metrics: Metrics, progress: Progress) -> ProbeServer:
-    probes = ProbeServer(common.metrics_host, common.metrics_port, metrics.exposition, progress)
+    try:
+        probes = ProbeServer(common.metrics_host, common.metrics_port, metrics.exposition, progress)
+    except OSError as error:
+        where = f"METRICS_HOST is {common.metrics_host!r} and METRICS_PORT {common.metrics_port}"
+        raise conf.ConfigurationError(f"{where}: cannot listen there: {error.strerror}") from None
     probes.start()
     log.info("probes_listen", host=common.metrics_host, port=probes.port)
     return probes

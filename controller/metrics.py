@@ -4,8 +4,10 @@ Counters rise in the process that did the thing; sum them. Gauges of the fleet a
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
+import msgspec
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -21,6 +23,7 @@ from controller.domain.outcome import Outcome
 from controller.domain.plant import JobType, PollError, PollStatus, Status
 from controller.scheduling.recovery import SweepReport
 from controller.scheduling.scheduler import TickReport
+from controller.storage.ports import Fleet
 from integrations.contract import Brand
 
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -28,69 +31,142 @@ DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 _SLOW_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
+class ProcessRole(StrEnum):
+    """What a process of ours is: the first word after `solarinvest`."""
+
+    OPERATOR = "operator"
+    WORKER = "worker"
+    API = "api"
+
+
+OPERATOR, WORKER, API = (ProcessRole.OPERATOR,), (ProcessRole.WORKER,), (ProcessRole.API,)
+EITHER, EVERY = OPERATOR + WORKER, OPERATOR + WORKER + API
+
+
+class Described(msgspec.Struct, frozen=True):
+    """A metric as docs/metrics.md lists it."""
+
+    kind: str
+    """`counter`, `gauge` or `histogram`."""
+    labels: tuple[str, ...]
+    text: str
+    roles: tuple[ProcessRole, ...]
+    """Which processes show it."""
+
+
 class Metrics:
     """One registry a process. Methods are called from several threads: prometheus_client locks each metric."""
 
-    def __init__(self, shows_fleet: bool = True) -> None:
-        """`shows_fleet` is the operator's: elsewhere a gauge that nobody sets would say that all is well."""
+    def __init__(self, role: ProcessRole | None = None, brand: Brand | None = None, version: str = "") -> None:
+        """A process shows what its role can set, for a number that nobody sets would say that all is well.
+
+        None: all there is, as docs/metrics.md lists it. `brand`: a worker's.
+        """
         # The instants at which counters began: a second series for each, which nobody asks for and `promtool check metrics` finds untold.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs has no annotations
         self.registry = registry = CollectorRegistry()
+        self._roles: dict[str, tuple[ProcessRole, ...]] = {}
         ProcessCollector(registry=registry)
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"solarinvest_{name}", text, labels, registry=registry)
+        def registered(name: str, roles: tuple[ProcessRole, ...]) -> dict[str, Any]:
+            self._roles[f"solarinvest_{name}"] = roles
+            return {"name": f"solarinvest_{name}", "registry": registry if role is None or role in roles else None}
 
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"solarinvest_{name}", text, labels, registry=registry if shows_fleet else None)
+        def counter(name: str, text: str, *labels: str, by: tuple[ProcessRole, ...]) -> Counter:
+            return Counter(documentation=text, labelnames=labels, **registered(name, by))
 
-        self._polls = counter("polls_total", "Polls that ended, by how.", "brand", "result")
-        self._days = counter("daily_jobs_total", "Daily jobs that ended, by how.", "brand", "result")
-        self._duration = Histogram(
-            "solarinvest_poll_duration_seconds",
-            "From a poll's first exchange to its last.",
-            ["brand"],
-            buckets=DURATION_BUCKETS,
-            registry=registry,
+        def gauge(name: str, text: str, *labels: str, by: tuple[ProcessRole, ...] = OPERATOR) -> Gauge:
+            return Gauge(documentation=text, labelnames=labels, **registered(name, by))
+
+        def histogram(name: str, text: str, *labels: str, by: tuple[ProcessRole, ...], buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(documentation=text, labelnames=labels, buckets=buckets, **registered(name, by))
+
+        self._build = gauge("build_info", "1 for each process: what it is.", "role", "brand", "version", by=EVERY)
+        self._build.labels(role or "", brand or "", version).set(1)
+
+        # Jobs.
+        self._polls = counter("polls_total", "Polls that ended, by how.", "brand", "result", by=EITHER)
+        self._days = counter("daily_jobs_total", "Daily jobs that ended, by how.", "brand", "result", by=EITHER)
+        self._duration = histogram(
+            "poll_duration_seconds", "From a poll's first exchange to its last.", "brand", by=WORKER, buckets=DURATION_BUCKETS
         )
-        self._adapter_errors = counter("adapter_errors_total", "Jobs whose adapter_error_type is set, by it.", "brand", "type")
-        self._refused = counter("refused_values_total", "Values of readings that were refused as implausible.", "brand", "field")
-        self._alarms_dropped = counter("alarms_dropped_total", "Active alarms that a poll met beyond the 500 kept of a plant.", "brand")
-        self._transitions = counter("status_transitions_total", "Changes of a plant's status, by the new one.", "brand", "to")
-        self._dropped = counter("messages_dropped_total", "Queue messages that led to no job, by why.", "brand", "reason")
-        self._given_back = counter("jobs_given_back_total", "Jobs that a worker returned to its queue without beginning them.", "brand")
-        self._refusals = counter("budget_refusals_total", "Jobs given back because the limits of their brand admitted no more.", "brand")
-        self._retries = counter("poll_retries_total", "Attempts made again within a job because the vendor had not answered.", "brand")
-        self._abandoned = counter("jobs_abandoned_total", "Jobs that a worker began and could not close.", "brand")
-        self._retired = counter("worker_retirements_total", "Worker incarnations that lost their heartbeat, by why.", "brand", "reason")
-        self._claims = counter("claims_total", "Jobs claimed.", "kind")
-        self._epochs = counter("queue_epochs_total", "Times the queue server was found flushed, restarted or replaced, and made anew.")
-        self._lost = counter("jobs_lost_total", "Jobs found lost and closed as WORKER_LOST.", "brand")
-        self._reconciles = counter("reconciles_total", "Plant resources reconciled, by what came of it.", "result")
-        self._patches = counter("status_patches_total", "Patches of Plant.status that the API server accepted.")
-        self._conflicts = counter("status_patch_conflicts_total", "Patches of Plant.status that met a newer object and began anew.")
-        self._turns = counter("loop_turns_total", "Turns of the process's loops, by how they ended.", "loop", "result")
-        self._turn_time = Histogram(
-            "solarinvest_loop_turn_seconds", "How long a turn of a loop took.", ["loop"], buckets=_SLOW_BUCKETS, registry=registry
+        self._adapter_errors = counter("adapter_errors_total", "Jobs whose adapter_error_type is set, by it.", "brand", "type", by=EITHER)
+        self._refused = counter("refused_values_total", "Values of readings that were refused as implausible.", "brand", "field", by=WORKER)
+        self._alarms_dropped = counter(
+            "alarms_dropped_total", "Active alarms that a poll met beyond the 500 kept of a plant.", "brand", by=WORKER
         )
+        self._transitions = counter("status_transitions_total", "Changes of a plant's status, by the new one.", "brand", "to", by=EITHER)
+        self._dropped = counter("messages_dropped_total", "Queue messages that led to no job, by why.", "brand", "reason", by=WORKER)
+        self._given_back = counter(
+            "jobs_given_back_total", "Jobs that a worker returned to its queue without beginning them.", "brand", by=WORKER
+        )
+        self._refusals = counter(
+            "budget_refusals_total", "Jobs given back because the limits of their brand admitted no more.", "brand", by=WORKER
+        )
+        self._retries = counter(
+            "poll_retries_total", "Attempts made again within a job because the vendor had not answered.", "brand", by=WORKER
+        )
+        self._abandoned = counter("jobs_abandoned_total", "Jobs that a worker began and could not close.", "brand", by=WORKER)
+        self._retired = counter(
+            "worker_retirements_total", "Worker incarnations that lost their heartbeat, by why.", "brand", "reason", by=WORKER
+        )
+        self._claims = counter("claims_total", "Jobs claimed.", "kind", by=OPERATOR)
+        self._epochs = counter(
+            "queue_epochs_total", "Times the queue server was found flushed, restarted or replaced, and made anew.", by=OPERATOR
+        )
+        self._lost = counter("jobs_lost_total", "Jobs found lost and closed as WORKER_LOST.", "brand", by=OPERATOR)
+
+        # Kubernetes.
+        self._reconciles = counter("reconciles_total", "Plant resources reconciled, by what came of it.", "result", by=OPERATOR)
+        self._patches = counter("status_patches_total", "Patches of Plant.status that the API server accepted.", by=OPERATOR)
+        self._conflicts = counter(
+            "status_patch_conflicts_total", "Patches of Plant.status that met a newer object and began anew.", by=OPERATOR
+        )
+        self._repairs = counter(
+            "status_repairs_total", "Patches of a Plant.status that was not as we had last written it. No event tells of them.", by=OPERATOR
+        )
+        self._events = counter("events_total", "Events of Plants, by what became of them.", "reason", "result", by=OPERATOR)
+        self._event_waits = counter(
+            "event_waits_total", "Turns that ended with events waiting because the API server was away or asked for less.", by=OPERATOR
+        )
+
+        # Loops.
+        self._turns = counter("loop_turns_total", "Turns of the process's loops, by how they ended.", "loop", "result", by=EITHER)
+        self._turn_time = histogram("loop_turn_seconds", "How long a turn of a loop took.", "loop", by=EITHER, buckets=_SLOW_BUCKETS)
+
+        # The fleet, as Postgres has it.
         self._plants = gauge("plants", "Live plants by status. From Postgres: take max by (brand, status).", "brand", "status")
-        self._silenced = gauge("plants_silenced", "Live plants whose silence has not ended. They count in solarinvest_plants too.", "brand")
+        self._silenced = gauge(
+            "plants_silenced", "Live plants whose silence has not ended. They count in solarinvest_plants too.", "brand", "status"
+        )
+        self._paused = gauge(
+            "plants_paused", "Plants that are polled no more because the vendor refused our credentials. Without the silenced.", "brand"
+        )
+        self._stale = gauge(
+            "plants_stale_in_daylight",
+            "Plants not yet RED that were silent for the last 2 h, through which the sun was up. Without the silenced.",
+            "brand",
+        )
+        self._gaps = gauge(
+            "plants_with_gaps", "Plants seen within 24 h that lack one of the 3 days before today. Without the silenced.", "brand"
+        )
         self._depth = gauge("queue_depth", "Messages that wait in a brand's queue.", "brand")
         self._schedule_lag = gauge("schedule_lag_seconds", "Age of the oldest poll that is due and not claimed.", "brand")
+        self._claim_age = gauge("claim_age_seconds", "Age of the oldest job that was claimed and has not ended.", "brand")
         self._mirror_lag = gauge("mirror_lag_seconds", "Age of the oldest change that Kubernetes does not have yet.")
 
     def exposition(self) -> tuple[bytes, str]:
         """The body of /metrics and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
-    def names(self) -> dict[str, tuple[str, tuple[str, ...], str]]:
-        """Name of each metric as written in queries ▶ (type, labels, text): what docs/metrics.md lists."""
-        found: dict[str, tuple[str, tuple[str, ...], str]] = {}
+    def names(self) -> dict[str, Described]:
+        """All metrics of every role by their names as written in queries, in the order in which docs/metrics.md lists them."""
+        found: dict[str, Described] = {}
         for metric in vars(self).values():
             if isinstance(metric, Counter | Gauge | Histogram):
                 family: Any = metric
-                suffix = "_total" if isinstance(metric, Counter) else ""
-                found[f"{family._name}{suffix}"] = (family._type, tuple(family._labelnames), family._documentation)  # noqa: SLF001 no public way
+                name = f"{family._name}_total" if isinstance(metric, Counter) else str(family._name)  # noqa: SLF001 no public way
+                found[name] = Described(family._type, tuple(family._labelnames), family._documentation, self._roles[name])  # noqa: SLF001
         return found
 
     def record_outcome(self, outcome: Outcome) -> None:
@@ -130,6 +206,15 @@ class Metrics:
     def record_patch_conflict(self) -> None:
         self._conflicts.inc()
 
+    def record_repair(self) -> None:
+        self._repairs.inc()
+
+    def record_event(self, reason: str, result: str) -> None:
+        self._events.labels(reason, result).inc()
+
+    def record_event_wait(self) -> None:
+        self._event_waits.inc()
+
     def record_turn(self, loop: str, result: str, seconds: float) -> None:
         """`result` is `ok` or the name of an error type."""
         self._turns.labels(loop, result).inc()
@@ -153,20 +238,24 @@ class Metrics:
     def record_retired(self, brand: Brand, reason: str) -> None:
         self._retired.labels(brand, reason).inc()
 
-    def set_fleet(
-        self,
-        plants: Mapping[tuple[Brand, Status], int],
-        schedule_lag_s: Mapping[Brand, float],
-        mirror_lag_s: float,
-        silenced: Mapping[Brand, int],
-    ) -> None:
+    def set_fleet(self, fleet: Fleet) -> None:
         """The fleet as the database has it now. Every brand and status gets a value, so that none outlives its plants."""
         for brand in Brand:
-            self._silenced.labels(brand).set(silenced.get(brand, 0))
-            self._schedule_lag.labels(brand).set(schedule_lag_s.get(brand, 0.0))
+            self._paused.labels(brand).set(fleet.paused.get(brand, 0))
+            self._schedule_lag.labels(brand).set(fleet.schedule_lag_s.get(brand, 0.0))
+            self._claim_age.labels(brand).set(fleet.claim_age_s.get(brand, 0.0))
             for status in Status:
-                self._plants.labels(brand, status).set(plants.get((brand, status), 0))
-        self._mirror_lag.set(mirror_lag_s)
+                self._plants.labels(brand, status).set(fleet.plants.get((brand, status), 0))
+                self._silenced.labels(brand, status).set(fleet.silenced.get((brand, status), 0))
+        self._mirror_lag.set(fleet.mirror_lag_s)
+
+    def set_stale_in_daylight(self, plants: Mapping[Brand, int]) -> None:
+        for brand in Brand:
+            self._stale.labels(brand).set(plants.get(brand, 0))
+
+    def set_gaps(self, plants: Mapping[Brand, int]) -> None:
+        for brand in Brand:
+            self._gaps.labels(brand).set(plants.get(brand, 0))
 
     def set_queue_depths(self, depths: Mapping[Brand, int]) -> None:
         for brand in Brand:

@@ -88,13 +88,20 @@ def watch(progress: Progress, stop: threading.Event) -> threading.Thread:
     return thread
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Of whoever hangs up in the middle, for one. The standard library would print a traceback of many lines."""
+        log.warning("probe_failed", exc_info=True)
+
+
 class ProbeServer:
     """Serves the probes on a thread of its own. `port` is the one in use, also where 0 was asked for."""
 
     def __init__(self, host: str, port: int, exposition: Callable[[], tuple[bytes, str]], progress: Progress) -> None:
         handler = type("Handler", (_ProbeHandler,), {"exposition": staticmethod(exposition), "progress": progress})
-        self._server = ThreadingHTTPServer((host, port), handler)
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), handler)
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
 

@@ -277,7 +277,8 @@ def _migrate(supervisor: Supervisor, servers: Servers) -> None:
     with log.open("wb") as output:
         try:
             done = subprocess.run(
-                [str(_solarinvest()), "migrate"],
+                # Postgres was waited for before; a server of the user's answers at once or not at all.
+                [str(_solarinvest()), "migrate", "--timeout", "5"],
                 cwd=supervisor.folder,
                 env=env,
                 stdin=subprocess.DEVNULL,

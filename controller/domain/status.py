@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from controller.domain.plant import Alert, AlertType, Integration, LiveState, Reason, Status
-from controller.domain.sun import Site, after_daylight
+from controller.domain.sun import Site, after_daylight, is_sun_up
 from integrations.contract import Severity
 
 STALE_AFTER = timedelta(hours=2)
@@ -19,6 +20,10 @@ _INACTIVE = {
     Integration.DISABLED_BY_OPERATOR: Reason.DISABLED_BY_OPERATOR,
     Integration.PAUSED_AUTH_ERROR: Reason.PAUSED_AUTH_ERROR,
 }
+
+
+DAY_HOURS = range(9, 15)
+"""Local hours during which the sun is taken as up where a plant's location is not known: it is, between the polar circles, on any day."""
 
 
 class StatusDecision(msgspec.Struct, frozen=True):
@@ -40,6 +45,13 @@ def fresh_until(last_seen_at: datetime, daylight: Site | None) -> datetime:
     if daylight is None:
         return last_seen_at + STALE_AFTER
     return after_daylight(daylight, last_seen_at, STALE_AFTER, at_most=OFFLINE_AFTER)
+
+
+def was_day(site: Site | None, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether the sun has been up through the last 2 h, so that a plant that works had reason to report. Not for judging: for metrics."""
+    if site is None:
+        return now.astimezone(zone).hour in DAY_HOURS
+    return is_sun_up(site, now - STALE_AFTER) and is_sun_up(site, now)
 
 
 def decide_status(live: LiveState, alerts: Iterable[Alert], now: datetime, daylight: Site | None = None) -> StatusDecision:

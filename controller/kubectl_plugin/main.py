@@ -1,80 +1,227 @@
-"""`kubectl solar`: a plant's state in words, and a poll on request, with nothing but the user's own rights.
+"""`kubectl solar`: the fleet at a glance, a plant explained, and what people do about it, with nothing but the user's own rights.
 
-kubectl runs `kubectl-solar` from the PATH. In this version: `explain` and `poll`.
+kubectl runs `kubectl-solar` from the PATH (docs/kubectl-solar.md). Here are its commands and their options; what they do is in show,
+poll_request and edit.
 """
 
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
 
 import typer
-from kubernetes import client, config
-from urllib3.exceptions import HTTPError
 
-GROUP, VERSION, PLURAL = "monitor.solarinvest.info", "v1alpha1", "plants"
-POLL_REQUESTED_AT = f"{GROUP}/poll-requested-at"
-TIMEOUT_S = (5, 30)
+from controller.domain.duration import InvalidDuration, parse_duration
+from controller.kubectl_plugin import edit, poll_request, render, show
+from controller.kubectl_plugin.annotations import silence_end
+from controller.kubectl_plugin.connect import Cluster, connect
+from controller.kubectl_plugin.plants import Plants
+from controller.kubectl_plugin.results import Targets, complain
+from controller.kubectl_plugin.text import printable
+from controller.kubectl_plugin.troubles import BadUsage, Exit, Trouble
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Works with Plants of Solarinvest Monitor.")
-Name = Annotated[str, typer.Argument(help="The Plant's name.")]
-Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Default: that of the current context.")]
-Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig. Default: the current one.")]
+HELP = """
+Work with Plants of Solarinvest Monitor, with your own kubeconfig and rights.
+
+`top` and `explain` need to read Plants (ClusterRole solarinvest-plants-viewer), all others to edit them (solarinvest-plants-editor).
+"""
+EPILOG = (
+    "Exit codes: 0 done, 1 refused or the poll failed, 2 usage or kubeconfig, 3 not found, 4 forbidden, 5 API server away, 6 timed out."
+)
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=HELP, epilog=EPILOG)
+
+
+class Output(StrEnum):
+    JSON = "json"
+
+
+Name = Annotated[str, typer.Argument(metavar="PLANT", help="The Plant's name.", show_default=False)]
+Names = Annotated[list[str] | None, typer.Argument(metavar="PLANT...", help="Names of Plants, in one namespace.", show_default=False)]
+Selector = Annotated[
+    str | None,
+    typer.Option("--selector", "-l", metavar="LABELS", help="Plants with these labels instead of names, as site=north,tier!=lab."),
+]
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", metavar="NAME", help="Default: that of the context.")]
+Context = Annotated[str | None, typer.Option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one.")]
+Kubeconfig = Annotated[
+    Path | None, typer.Option("--kubeconfig", metavar="FILE", help="Default: the files of $KUBECONFIG, else ~/.kube/config.")
+]
+Format = Annotated[Output | None, typer.Option("--output", "-o", help="A list of objects, one a plant, whose fields stay.")]
 
 
 def main() -> None:
     """Entry point of the console script `kubectl-solar`."""
-    app()
+    # Kubernetes' client imports kubernetes-validate where it is installed (for tests of the chart): a second, and nothing here validates.
+    sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]  # None is how Python is told not to import
+    # A terminal that cannot show a letter shall show another, not a traceback.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    # Completion is set up for the program that the shell finds, help is read by people who type it with a space.
+    app(prog_name="kubectl-solar" if any(argument.endswith("-completion") for argument in sys.argv) else "kubectl solar")
 
 
 @app.command()
-def explain(name: Name, namespace: Namespace = None, context: Context = None) -> None:
-    """Say why a plant has its status."""
-    plants, place = _connect(context, namespace)
-    status: dict[str, Any] = _asked(
-        lambda: plants.get_namespaced_custom_object(GROUP, VERSION, place, PLURAL, name, _request_timeout=TIMEOUT_S)
-    ).get("status", {})
-    typer.echo(
-        f"{place}/{name} {status.get('health', 'GREY')} ({status.get('reason', 'NotReconciledYet')}) since {status.get('since', '?')}"
-    )
-    for sentence in status.get("explain", []):
-        typer.echo(f"  {sentence}")
-    for alert in status.get("alerts", []):
-        typer.echo(f"  alert {alert['id']} {alert['severity']} {alert['type']}: {alert.get('message', '')}")
+def top(
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Plants of all namespaces.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Live, until Ctrl-C. Needs a terminal.")] = False,
+    no_headers: Annotated[bool, typer.Option("--no-headers", help="Plants only: no counts, no names of columns.")] = False,
+    selector: Annotated[str | None, typer.Option("--selector", "-l", metavar="LABELS", help="Only Plants with these labels.")] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = None,
+) -> None:
+    """Show the fleet, worst first: RED, YELLOW, GREY, GREEN, and within each whoever has been so for longest."""
+
+    def run(cluster: Cluster) -> Exit:
+        place = None if all_namespaces else cluster.namespace
+        if not watch:
+            return show.top(Plants(cluster), place, selector, as_json=output is Output.JSON, headers=not no_headers)
+        if output is Output.JSON or not render.is_terminal():
+            raise BadUsage("--watch draws on a terminal; for a pipe, leave it out, or use kubectl get plants --watch -o json")
+        return show.watch(Plants(cluster), place, selector)
+
+    _run(run, kubeconfig, context, namespace)
 
 
 @app.command()
-def poll(name: Name, namespace: Namespace = None, context: Context = None) -> None:
-    """Ask for a poll now. Its token appears in status.lastHandledPollRequest once it is done."""
-    plants, place = _connect(context, namespace)
-    token = datetime.now(UTC).isoformat(timespec="milliseconds")
-    body = {"metadata": {"annotations": {POLL_REQUESTED_AT: token}}}
-    _asked(
-        lambda: plants.patch_namespaced_custom_object(
-            GROUP, VERSION, place, PLURAL, name, body, _content_type="application/merge-patch+json", _request_timeout=TIMEOUT_S
-        )
-    )
-    typer.echo(f"{place}/{name} asked for a poll: {token}")
+def explain(
+    plants: Names = None,
+    selector: Selector = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = None,
+) -> None:
+    """Say why a plant has its status, what is wrong with it, and what to do next."""
+
+    def run(cluster: Cluster) -> Exit:
+        return show.explain(Plants(cluster), _targets(cluster, plants, selector), as_json=output is Output.JSON)
+
+    _run(run, kubeconfig, context, namespace)
 
 
-def _connect(context: str | None, namespace: str | None) -> tuple[Any, str]:
-    """The API and the namespace to use, of the user's kubeconfig."""
-    configuration = client.Configuration()
+@app.command()
+def poll(
+    plants: Names = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is done, say what it brought, and fail if it failed.")] = False,
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="DURATION", help="How long --wait waits for all of them, such as 90s.")
+    ] = "60s",
+    selector: Selector = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = None,
+) -> None:
+    """Have plants polled now. Also gives refused credentials another try."""
+
+    def run(cluster: Cluster) -> Exit:
+        wait_s = _seconds("--timeout", timeout)
+        targets = _targets(cluster, plants, selector)
+        return poll_request.poll(Plants(cluster), targets, wait_s=wait_s if wait else None, as_json=output is Output.JSON)
+
+    _run(run, kubeconfig, context, namespace)
+
+
+@app.command()
+def ack(
+    plant: Name,
+    alerts: Annotated[
+        list[str] | None, typer.Argument(metavar="ALERT...", help="Ids of active alerts (kubectl solar explain), or how they begin.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All alerts that the status lists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take an id that the status does not list: it lists the worst 10 only.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = None,
+) -> None:
+    """Acknowledge alerts of a plant. That heals nothing: a plant with an acknowledged CRITICAL alert is still RED."""
+
+    def run(cluster: Cluster) -> Exit:
+        as_json = output is Output.JSON
+        return edit.ack(Plants(cluster), cluster.namespace, plant, alerts or [], every=every, force=force, as_json=as_json)
+
+    _run(run, kubeconfig, context, namespace)
+
+
+@app.command()
+def silence(
+    plants: Names = None,
+    duration: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="How long from now: 4h, 90m, 1h30m.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="INSTANT", help="RFC 3339, such as 2026-01-31T18:00:00Z.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="End a silence now.")] = False,
+    selector: Selector = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = None,
+) -> None:
+    """Have nothing announced of plants for a while. Judging goes on."""
+
+    def run(cluster: Cluster) -> Exit:
+        if [duration is not None, until is not None, off].count(True) != 1:
+            raise BadUsage("say one of --for DURATION, --until INSTANT and --off")
+        end = None if off else silence_end(datetime.now(UTC), duration, until)
+        return edit.silence(Plants(cluster), _targets(cluster, plants, selector), end, as_json=output is Output.JSON)
+
+    _run(run, kubeconfig, context, namespace)
+
+
+@app.command()
+def suspend(
+    plants: Names = None,
+    selector: Selector = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = None,
+) -> None:
+    """Stop polling and judging plants. Their history stays."""
+
+    def run(cluster: Cluster) -> Exit:
+        return edit.suspend(Plants(cluster), _targets(cluster, plants, selector), True, as_json=output is Output.JSON)
+
+    _run(run, kubeconfig, context, namespace)
+
+
+@app.command()
+def resume(
+    plants: Names = None,
+    selector: Selector = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = None,
+) -> None:
+    """Go on with suspended plants."""
+
+    def run(cluster: Cluster) -> Exit:
+        return edit.suspend(Plants(cluster), _targets(cluster, plants, selector), False, as_json=output is Output.JSON)
+
+    _run(run, kubeconfig, context, namespace)
+
+
+def _run(act: Callable[[Cluster], Exit], kubeconfig: Path | None, context: str | None, namespace: str | None) -> None:
+    """Connects, acts, and ends the process with what came of it; trouble is one line on standard error."""
     try:
-        config.load_kube_config(context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
-        contexts, current = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]  # theirs
-    except config.ConfigException as error:
-        raise typer.BadParameter(f"no usable kubeconfig: {error}") from None
-    chosen = next((entry for entry in contexts if entry["name"] == context), current)
-    return client.CustomObjectsApi(client.ApiClient(configuration)), namespace or chosen["context"].get("namespace", "default")
+        code = act(connect(kubeconfig, context, namespace))
+    except Trouble as trouble:
+        complain(trouble)
+        code = trouble.exit
+    raise typer.Exit(code)
 
 
-def _asked(request: Any) -> dict[str, Any]:
-    """The API server's answer; its refusal as one line and exit code 1."""
+def _targets(cluster: Cluster, names: list[str] | None, selector: str | None) -> Targets:
+    return Targets(cluster.namespace, names or [], selector)
+
+
+def _seconds(option: str, text: str) -> float:
     try:
-        answer: dict[str, Any] = request()
-    except client.ApiException as error:
-        typer.echo(f"the API server answered {error.status} {error.reason}", err=True)
-        raise typer.Exit(1) from None
-    except (HTTPError, OSError) as error:
-        typer.echo(f"the API server is not reachable ({type(error).__name__})", err=True)
-        raise typer.Exit(1) from None
-    return answer
+        return parse_duration(text).total_seconds()
+    except InvalidDuration:
+        raise BadUsage(f"{option} {printable(text)!r} is no duration such as 60s or 2m") from None

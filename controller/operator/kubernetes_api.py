@@ -1,4 +1,4 @@
-"""The few things we ask of the API server about Plants, each with a bound, and its errors by what happens next."""
+"""The few things we ask of the API server about Plants and their events, each with a bound, and its errors by what happens next."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 from kubernetes import client, config
+from pydantic import SecretStr
 from urllib3.exceptions import HTTPError
 
 GROUP = "monitor.solarinvest.info"
@@ -14,6 +16,8 @@ VERSION = "v1alpha1"
 PLURAL = "plants"
 TIMEOUT_S = (5, 30)
 """Connect, read. The client has no timeout of its own."""
+EVENT_TIMEOUT_S = (2, 10)
+"""Shorter: an event is worth less than the loop that posts it."""
 PAGE = 500
 BAD_REQUEST, NOT_FOUND, CONFLICT, GONE, TOO_LARGE, UNPROCESSABLE, TOO_MANY = 400, 404, 409, 410, 413, 422, 429
 _COMPLAINT_MAX = 300
@@ -52,8 +56,17 @@ def load_configuration(kubeconfig: Path | None) -> client.Configuration:
             config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
     except config.ConfigException as error:
         raise KubernetesRefused(f"no Kubernetes identity: {error}; set KUBECONFIG or run in a pod with a service account") from None
+    except (yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+        # Whatever their loader meets in a file that is no kubeconfig; its words may quote the file, and there are secrets in such files.
+        raise KubernetesRefused(f"{kubeconfig} cannot be read as a kubeconfig ({type(error).__name__})") from None
     configuration.retries = False
     return configuration
+
+
+def secrets_in(configuration: client.Configuration) -> list[SecretStr]:
+    """What no log may show: the token (a pod's changes each hour, and is told by its shape) and the password, as they are now."""
+    keys = [str(value).removeprefix("Bearer ") for value in (configuration.api_key or {}).values()]
+    return [SecretStr(text) for text in (*keys, configuration.password) if text]
 
 
 class PlantsApi:
@@ -67,12 +80,12 @@ class PlantsApi:
 
     def assert_served(self) -> None:
         """That the API server answers, knows Plants and lets us list them."""
-        with _translated():
+        with translated():
             self._api.list_cluster_custom_object(GROUP, VERSION, PLURAL, limit=1, _request_timeout=TIMEOUT_S)
 
     def get(self, namespace: str, name: str) -> dict[str, Any] | None:
         """The object as it stands, None where there is none."""
-        with _translated():
+        with translated():
             try:
                 answer = self._api.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, _request_timeout=TIMEOUT_S)
             except client.ApiException as error:
@@ -83,7 +96,7 @@ class PlantsApi:
 
     def list(self) -> ObjectList:
         """Every Plant of the cluster, in pages of one consistent list."""
-        with _translated():
+        with translated():
             pages = list(self._pages())
         return ObjectList([item for page in pages for item in page["items"]], int(pages[0]["metadata"]["resourceVersion"]))
 
@@ -93,7 +106,7 @@ class PlantsApi:
         Raises `ObjectChanged` where the object is another by now, or gone, and `StatusRefused`.
         """
         body = {"metadata": {"uid": uid, "resourceVersion": resource_version}, "status": status}
-        with _translated():
+        with translated():
             try:
                 answer = self._api.patch_namespaced_custom_object_status(
                     GROUP, VERSION, namespace, PLURAL, name, body, _content_type="application/merge-patch+json", _request_timeout=TIMEOUT_S
@@ -124,8 +137,31 @@ class PlantsApi:
         return answer
 
 
+class EventsApi:
+    """Events at the API server. Owned by one thread."""
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        self._api: Any = client.CoreV1Api(client.ApiClient(configuration))
+
+    def create(self, namespace: str, body: Mapping[str, Any]) -> bool:
+        """Whether it is new: False where an event of this name is there already.
+
+        Raises `KubernetesUnavailable`, after which it may have been stored all the same, and `KubernetesRefused`.
+        """
+        with translated():
+            try:
+                # The answer repeats what we said: it is not even parsed.
+                self._api.create_namespaced_event(namespace, body, _preload_content=False, _request_timeout=EVENT_TIMEOUT_S)
+            except client.ApiException as error:
+                if error.status == CONFLICT:
+                    return False
+                raise
+        return True
+
+
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Errors of the client as `KubernetesUnavailable` and `KubernetesRefused`, without a word of what was sent."""
     try:
         yield
     except client.ApiException as error:

@@ -11,7 +11,9 @@ from kubernetes import client
 
 from controller.logs import log_outcome
 from controller.metrics import Metrics
-from controller.operator.kubernetes_api import PlantsApi
+from controller.operator.daylight import count_stale_in_daylight
+from controller.operator.event_poster import EventPoster
+from controller.operator.kubernetes_api import EventsApi, PlantsApi
 from controller.operator.loops import Loop, join_loops, start_loops
 from controller.operator.mirror import Mirror
 from controller.operator.reconcile import Reconciler
@@ -29,6 +31,8 @@ from integrations.contract import Brand, VendorCapabilities
 log = structlog.get_logger()
 
 STOP_WITHIN_S = 20.0
+POST_WITHIN_S = 3.0
+"""For events that still wait then: the pod's grace is 30 s."""
 LOOK_FOR_STOP_EVERY_S = 0.25
 FIRST_COMPARISON_WITHIN_S = 5.0
 """How long the first claims wait for the first comparison of Plants and rows. Thousands of Plants are listed and compared within it."""
@@ -57,8 +61,9 @@ class Operator:
         self._poll_log_days = poll_log_days
         self._scheduler = Scheduler(store, queue, at)
         self._recovery = Recovery(store, queue, clock, at)
-        self._mirror = Mirror(store, changes, api, metrics, clock, at)
-        reconciler = Reconciler(store, api, capabilities, clock)
+        self._events = EventPoster(EventsApi(configuration), metrics, clock)
+        self._mirror = Mirror(store, changes, api, metrics, clock, at, self._events.announce)
+        reconciler = Reconciler(store, api, capabilities, clock, self._events.announce)
         self._compared = threading.Event()
         self._watch = Watch(reconciler, api, configuration, metrics)
         self._resync = Resync(store, api, reconciler, metrics, clock, self._watch.compare)
@@ -77,6 +82,8 @@ class Operator:
             time.sleep(LOOK_FOR_STOP_EVERY_S)
         stop.set()
         left = join_loops(threads, STOP_WITHIN_S)
+        if "events" not in left:
+            self._events.close(POST_WITHIN_S)
         log.info("operator_stopped", unfinished=left)
 
     def _loops(self, resync_s: float) -> list[Loop]:
@@ -85,8 +92,12 @@ class Operator:
             Loop("scheduler", self._schedule, period_s=1.0, bound_s=30.0),
             Loop("recovery", self._recover, period_s=5.0, bound_s=60.0),
             Loop("mirror", self._mirror.turn, period_s=0.0, bound_s=90.0),
+            Loop("events", self._events.turn, period_s=1.0, bound_s=60.0),
             Loop("resync", self._compare, period_s=resync_s, bound_s=3 * resync_s + 60.0),
             Loop("fleet", self._measure_fleet, period_s=5.0, bound_s=60.0),
+            Loop("daylight", self._look_for_daylight, period_s=60.0, bound_s=300.0),
+            # Half a second of Postgres at 100,000 plants, for what changes once a day.
+            Loop("gaps", self._look_for_gaps, period_s=600.0, bound_s=1800.0),
             Loop("maintenance", self._maintain, period_s=60.0, bound_s=300.0),
         ]
 
@@ -110,9 +121,14 @@ class Operator:
             log_outcome(outcome)
 
     def _measure_fleet(self) -> None:
-        fleet = self._store.fleet(self._clock())
-        self._metrics.set_fleet(fleet.plants, fleet.schedule_lag_s, fleet.mirror_lag_s, fleet.silenced)
+        self._metrics.set_fleet(self._store.fleet(self._clock()))
         self._metrics.set_queue_depths(self._queue.depths())
+
+    def _look_for_daylight(self) -> None:
+        self._metrics.set_stale_in_daylight(count_stale_in_daylight(self._store, self._clock()))
+
+    def _look_for_gaps(self) -> None:
+        self._metrics.set_gaps(self._store.plants_with_gaps(self._clock()))
 
     def _maintain(self) -> None:
         now = self._clock()

@@ -1,11 +1,14 @@
 """From rows to `Plant.status`: the newest version only, never an older one, and nothing where nothing differs (PROTOCOL 27).
 
+What a patch brings that is worth telling is announced as events, once the API server has taken the patch: that happens to one copy only.
+
 `Mirror.turn` is called over and over by a loop of the operator, in any number of copies: a lease in the row keeps them out of each
 other's way, and the object's resourceVersion in every patch keeps them right if it does not.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -13,14 +16,17 @@ import structlog
 from controller.domain.plant import PlantContext
 from controller.metrics import Metrics
 from controller.operator.digest import digest
+from controller.operator.events import Before, PlantEvent, events_between
 from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, PlantsApi
 from controller.operator.merge_patch import merge_patch
 from controller.operator.resource import PlantResource, ResourceUnreadable
 from controller.operator.status_document import status_document
 from controller.storage.changes import ChangeListener
-from controller.storage.ports import MirrorAck, Store
+from controller.storage.ports import MirrorAck, Store, Told
 
 log = structlog.get_logger()
+Announce = Callable[[PlantResource, Sequence[PlantEvent]], None]
+"""Takes the events of one Plant: `EventPoster.announce`. Neither waits nor raises."""
 
 BATCH = 100
 """Plants leased at once: their patches take a second or two, well within the lease."""
@@ -45,6 +51,7 @@ class Mirror:
         metrics: Metrics,
         clock: Callable[[], datetime],
         at: Callable[[str], None],
+        announce: Announce,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -52,6 +59,7 @@ class Mirror:
         self._metrics = metrics
         self._clock = clock
         self._at = at
+        self._announce = announce
         self._scanned_at: datetime | None = None
         self._is_behind = True
         self._missed: dict[UUID, datetime] = {}
@@ -97,11 +105,11 @@ class Mirror:
         again, defect = set(ids), None
         try:
             objects = self._objects(ids, again, until - TURN / 2)
-            rows = self._store.read(objects)
+            rows, told = self._store.read(objects), self._store.told(objects)
             self._at("after-row-read")
             for plant_id, resource in objects.items():
                 try:
-                    done = self._patch(rows.get(plant_id), resource)
+                    done = self._patch(rows.get(plant_id), resource, told.get(plant_id))
                 except (KubernetesUnavailable, KubernetesRefused):
                     raise
                 except Exception as error:  # noqa: BLE001 raised again below, once the other plants are done
@@ -154,17 +162,30 @@ class Mirror:
             return None
         return resource if resource.uid == row.declaration.uid else None
 
-    def _patch(self, row: PlantContext | None, resource: PlantResource) -> MirrorAck | None:
+    def _patch(self, row: PlantContext | None, resource: PlantResource, told: Told | None) -> MirrorAck | None:
         """Brings one object up to its row. None where one of them has changed meanwhile: the row is leased again at once."""
-        if row is None or row.deleted or row.declaration.uid != resource.uid:
+        if row is None or told is None or row.deleted or row.declaration.uid != resource.uid:
             return None
-        patch = merge_patch(resource.status, status_document(row, resource, self._clock()))
+        status = status_document(row, resource, self._clock())
+        patch = merge_patch(resource.status, status)
         if not patch:
-            return MirrorAck(row.plant_id, row.version, resource.resource_version, digest(resource.status))
+            return _acknowledgement(row, resource.resource_version, resource.status)
         try:
             patched = self._api.patch_status(resource.namespace, resource.name, resource.uid, str(resource.resource_version), patch)
         except ObjectChanged:
             self._metrics.record_patch_conflict()
             return None
         self._metrics.record_patch()
-        return MirrorAck(row.plant_id, row.version, int(patched["metadata"]["resourceVersion"]), digest(patched.get("status", {})))
+        self._tell(Before.of(resource.status, told), status, row, resource)
+        return _acknowledgement(row, int(patched["metadata"]["resourceVersion"]), patched.get("status", {}))
+
+    def _tell(self, before: Before | None, status: Mapping[str, Any], row: PlantContext, resource: PlantResource) -> None:
+        if before is None:
+            # Somebody else wrote it, or our last patch was never acknowledged: what changes now did not happen to the plant just now.
+            self._metrics.record_repair()
+            return
+        self._announce(resource, events_between(before, status, row, resource))
+
+
+def _acknowledgement(row: PlantContext, resource_version: int, status: Mapping[str, Any]) -> MirrorAck:
+    return MirrorAck(row.plant_id, row.version, resource_version, digest(status), tuple(alert.id for alert in row.alerts))

@@ -3,7 +3,7 @@
 Called by the watch for each event and by resync for each object whose row differs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from controller.domain.errors import StoreRejected, StoreUnavailable
 from controller.domain.judge import judge_declared
 from controller.domain.plant import Declaration
 from controller.operator.digest import digest
+from controller.operator.events import PlantEvent, rejection
 from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, PlantsApi, StatusRefused
 from controller.operator.merge_patch import merge_patch
 from controller.operator.resource import PlantResource, Refusal, ResourceUnreadable, refusal
@@ -80,11 +81,14 @@ class Reconciler:
         api: PlantsApi,
         capabilities: Mapping[Brand, VendorCapabilities],
         clock: Callable[[], datetime],
+        announce: Callable[[PlantResource, Sequence[PlantEvent]], None],
     ) -> None:
+        """`announce` takes the events of one Plant: `EventPoster.announce`. It neither waits nor raises."""
         self._store = store
         self._api = api
         self._capabilities = capabilities
         self._clock = clock
+        self._announce = announce
 
     def reconcile(self, resource: PlantResource, deleted: bool = False, as_of: int = 0) -> ReconcileResult:
         """Makes the row what the object says. Raises the store's errors and, for a refusal's status, the API server's.
@@ -140,4 +144,5 @@ class Reconciler:
             except ObjectChanged:
                 # A newer event of the same object is on its way, and will say so again.
                 return ReconcileResult.STALE
+            self._announce(resource, rejection(resource.status, refused, resource.generation))
         return ReconcileResult.REFUSED

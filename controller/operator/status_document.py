@@ -4,7 +4,7 @@ Called by the mirror with the row and the object as it stands, by reconcile with
 declared in manifests/crd, for the API server drops what it does not know and refuses what is too long.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -100,8 +100,12 @@ def _open_alerts(alerts: tuple[Alert, ...]) -> dict[str, int]:
 
 
 def _alerts(alerts: tuple[Alert, ...]) -> list[dict[str, Any]]:
-    worst_first = sorted(alerts, key=lambda alert: (_WORST_FIRST[alert.severity], alert.opened_at, alert.id))
-    return [_alert(alert) for alert in worst_first[:ALERTS_MAX]]
+    return [_alert(alert) for alert in worst_first(alerts)[:ALERTS_MAX]]
+
+
+def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
+    """By severity, of equal ones the oldest first: the order of `status.alerts`."""
+    return sorted(alerts, key=lambda alert: (_WORST_FIRST[alert.severity], alert.opened_at, alert.id))
 
 
 def _alert(alert: Alert) -> dict[str, Any]:

@@ -32,7 +32,9 @@ class Secret(Protocol):
     def get_secret_value(self) -> str: ...
 
 
-def connect(server: Redis | str | Secret, read_timeout_s: float = READ_TIMEOUT_S) -> Redis:
+def connect(
+    server: Redis | str | Secret, read_timeout_s: float = READ_TIMEOUT_S, connect_timeout_s: float = CONNECT_TIMEOUT_S
+) -> Redis:
     """A client of the server at a URL (`redis://`, `rediss://`, `unix://`); a client is returned as it is.
 
     It connects at its first command, and threads may share it. It never repeats a command by itself: what was pushed twice would be
@@ -43,7 +45,7 @@ def connect(server: Redis | str | Secret, read_timeout_s: float = READ_TIMEOUT_S
     return Redis.from_url(
         server if isinstance(server, str) else server.get_secret_value(),
         retry=Retry(NoBackoff(), 0),
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_connect_timeout=connect_timeout_s,
         socket_timeout=read_timeout_s,
         socket_keepalive=True,
         health_check_interval=HEALTH_CHECK_S,

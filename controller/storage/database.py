@@ -121,7 +121,7 @@ class Database:
             min_size=0,
             max_size=max_connections,
             open=True,
-            configure=_configure,
+            configure=configure,
             # A round trip more, so that a server's restart fails no statement that came after it.
             check=ConnectionPool.check_connection,
             timeout=CHECKOUT_TIMEOUT_S,
@@ -164,7 +164,8 @@ class Database:
             return work(connection)
 
 
-def _configure(connection: BoundedConnection) -> None:
+def configure(connection: BoundedConnection) -> None:
+    """Prepares a new connection for statements that answer in JSON."""
     # Whole plants come back as one JSON text each: msgspec decodes them straight into structs, psycopg must not decode before.
     set_json_loads(_untouched, connection)
     # Every statement is one of a few dozen constants: prepared at its first use.

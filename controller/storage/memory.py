@@ -12,10 +12,22 @@ import msgspec
 from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeClock, JudgeDeclared
 from controller.domain.outcome import Job, Outcome, PollLog
-from controller.domain.plant import Alert, AlertState, Declaration, HistoryPolicy, JobType, LiveState, PlantContext, Snapshot, Status
-from controller.domain.schedule import lock_ttl_s, next_slot
+from controller.domain.plant import (
+    Alert,
+    AlertState,
+    Declaration,
+    HistoryPolicy,
+    Integration,
+    JobType,
+    LiveState,
+    PlantContext,
+    Snapshot,
+    Status,
+)
+from controller.domain.schedule import BACKFILL_DAYS, local_date, lock_ttl_s, next_slot
+from controller.domain.status import OFFLINE_AFTER
 from controller.storage.applying import KnownPlant, refuse
-from controller.storage.ports import NO_LIMITS, Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
+from controller.storage.ports import NO_LIMITS, Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks, SilentPlant, Told
 from integrations.contract import Brand
 
 P = ParamSpec("P")
@@ -41,6 +53,7 @@ class Row(msgspec.Struct):
     claimed_at: datetime | None = None
     next_poll_at: datetime | None = None
     books: MirrorBooks = MirrorBooks(0, 0, None)
+    told_alerts: tuple[UUID, ...] | None = None
     leased_until: datetime | None = None
     alerts: dict[UUID, Alert] = {}
     days: dict[date, Snapshot] = {}
@@ -52,6 +65,13 @@ class Row(msgspec.Struct):
     @property
     def is_unmirrored(self) -> bool:
         return not self.deleted and self.version > self.books.mirrored_version
+
+    def is_silenced(self, now: datetime) -> bool:
+        return self.declaration.silence_until is not None and self.declaration.silence_until > now
+
+    def is_announced(self, now: datetime) -> bool:
+        """Whether anybody is to hear of a lack of data: it is polled, and not silenced."""
+        return self.live.integration is Integration.ACTIVE and not self.is_silenced(now)
 
     @property
     def has_transition(self) -> bool:
@@ -130,6 +150,9 @@ class MemoryStore:
             self._rows[plant_id] = row
         elif row.declaration.uid != declaration.uid:
             row.books, row.leased_until, row.changed_at = MirrorBooks(0, 0, None), None, now
+            row.told_alerts = None
+        elif row.deleted:
+            row.books = msgspec.structs.replace(row.books, digest=None)
         row.declaration, row.resource_version, row.deleted = declaration, resource_version, False
         outcome = judge(_context(row), previous, now)
         self._write([outcome], now)
@@ -174,6 +197,7 @@ class MemoryStore:
             if row is None or not row.books.mirrored_version < ack.version <= row.version:
                 continue
             row.books, row.leased_until = MirrorBooks(ack.version, ack.resource_version, ack.digest), None
+            row.told_alerts = ack.alerts
             if row.version > ack.version:
                 row.changed_at = now
 
@@ -193,6 +217,10 @@ class MemoryStore:
         return {plant_id: self._rows[plant_id].books for plant_id in plant_ids if plant_id in self._rows}
 
     @_serialised
+    def told(self, plant_ids: Iterable[UUID]) -> dict[UUID, Told]:
+        return {plant_id: _told(self._rows[plant_id]) for plant_id in plant_ids if plant_id in self._rows}
+
+    @_serialised
     def reset_mirror(self, plant_id: UUID, resource_version: int, digest: str, now: datetime) -> bool:
         row = self._rows.get(plant_id)
         if row is None or row.deleted or row.books.mirrored_version == 0:
@@ -209,19 +237,48 @@ class MemoryStore:
     @_serialised
     def fleet(self, now: datetime) -> Fleet:
         plants: dict[tuple[Brand, Status], int] = {}
-        schedule_lag_s = dict.fromkeys(Brand, 0.0)
-        silenced = dict.fromkeys(Brand, 0)
+        silenced: dict[tuple[Brand, Status], int] = {}
+        paused = dict.fromkeys(Brand, 0)
+        schedule_lag_s, claim_age_s = dict.fromkeys(Brand, 0.0), dict.fromkeys(Brand, 0.0)
         mirror_lag_s = 0.0
         for row in self._live():
             brand = row.declaration.brand
-            plants[brand, row.live.status] = plants.get((brand, row.live.status), 0) + 1
+            key = (brand, row.live.status)
+            plants[key] = plants.get(key, 0) + 1
+            silenced[key] = silenced.get(key, 0) + row.is_silenced(now)
+            paused[brand] += row.live.integration is Integration.PAUSED_AUTH_ERROR and not row.is_silenced(now)
             if row.next_poll_at is not None and row.next_poll_at <= now and not row.is_claimed:
                 schedule_lag_s[brand] = max(schedule_lag_s[brand], (now - row.next_poll_at).total_seconds())
+            if row.is_claimed and row.claimed_at is not None:
+                claim_age_s[brand] = max(claim_age_s[brand], (now - row.claimed_at).total_seconds())
             if row.is_unmirrored:
                 mirror_lag_s = max(mirror_lag_s, (now - row.changed_at).total_seconds())
-            if row.declaration.silence_until is not None and row.declaration.silence_until > now:
-                silenced[brand] += 1
-        return Fleet(plants, schedule_lag_s, mirror_lag_s, silenced)
+        return Fleet(plants, silenced, paused, schedule_lag_s, claim_age_s, mirror_lag_s)
+
+    @_serialised
+    def silent_plants(self, seen_before: datetime, now: datetime, limit: int, after: UUID | None = None) -> list[SilentPlant]:
+        found = [
+            SilentPlant(row.plant_id, row.declaration.brand, row.declaration.timezone, row.declaration.site)
+            for row in self._live()
+            if row.is_announced(now)
+            and row.live.status is not Status.RED
+            and row.live.last_seen_at is not None
+            and row.live.last_seen_at < seen_before
+            and (after is None or row.plant_id > after)
+        ]
+        return sorted(found, key=lambda plant: plant.plant_id)[:limit]
+
+    @_serialised
+    def plants_with_gaps(self, now: datetime) -> Mapping[Brand, int]:
+        found = dict.fromkeys(Brand, 0)
+        for row in self._live():
+            if not row.is_announced(now) or row.live.last_seen_at is None or row.live.last_seen_at < now - OFFLINE_AFTER:
+                continue
+            today = local_date(now, row.declaration.zone)
+            recent = {today - timedelta(days=back) for back in range(1, BACKFILL_DAYS + 1)}
+            has_history = any(day < min(recent) for day in row.days)
+            found[row.declaration.brand] += has_history and not recent <= row.days.keys()
+        return found
 
     def ensure_partitions(self, now: datetime, days_ahead: int = 7) -> list[str]:
         """There are none here."""
@@ -309,6 +366,12 @@ def _context(row: Row) -> PlantContext:
         alerts=tuple(sorted((alert for alert in row.alerts.values() if alert.is_active), key=lambda alert: (alert.opened_at, alert.id))),
         days=tuple(days),
     )
+
+
+def _told(row: Row) -> Told:
+    alerts = (row.alerts[alert_id] for alert_id in row.told_alerts or () if alert_id in row.alerts)
+    ended = sorted((alert for alert in alerts if not alert.is_active), key=lambda alert: (alert.opened_at, alert.id))
+    return Told(row.books.digest, row.told_alerts, tuple(ended))
 
 
 def _shares(rows: Sequence[Row], limit: int, at_most: Mapping[Brand, int]) -> list[Row]:

@@ -11,7 +11,8 @@ import msgspec
 
 from controller.domain.judge import JudgeDeclared
 from controller.domain.outcome import Outcome
-from controller.domain.plant import Declaration, PlantContext, Status
+from controller.domain.plant import Alert, Declaration, PlantContext, Status
+from controller.domain.sun import Site
 from integrations.contract import Brand
 
 NO_LIMITS: Mapping[Brand, int] = MappingProxyType({})
@@ -43,6 +44,19 @@ class MirrorAck(msgspec.Struct, frozen=True):
     version: int
     resource_version: int
     digest: str
+    alerts: tuple[UUID, ...] = ()
+    """The alerts that were active in that version."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What Kubernetes was last told of a plant, as far as what has happened since is to be found by it."""
+
+    digest: str | None
+    """Of the status; None where nothing has been told of this object since it was declared or accepted again."""
+    alerts: tuple[UUID, ...] | None
+    """The alerts active then; None where that is not known."""
+    ended: tuple[Alert, ...] = ()
+    """Those of them that are resolved by now."""
 
 
 class MirrorBooks(msgspec.Struct, frozen=True):
@@ -65,12 +79,25 @@ class Fleet(msgspec.Struct, frozen=True):
     """Numbers over all live plants, for metrics."""
 
     plants: Mapping[tuple[Brand, Status], int]
+    silenced: Mapping[tuple[Brand, Status], int]
+    """Plants whose silence ends later (DOMAIN 6). They are judged, and counted in `plants`, as all others."""
+    paused: Mapping[Brand, int]
+    """Plants that wait for a person because the vendor refused our credentials (DOMAIN 2), by brand, without the silenced."""
     schedule_lag_s: Mapping[Brand, float]
     """Age of the oldest poll that is due and unclaimed, by brand; 0 where none is. Seconds."""
+    claim_age_s: Mapping[Brand, float]
+    """Age of the oldest open claim, by brand: how long a job has waited and run; 0 where none is open. Seconds."""
     mirror_lag_s: float
     """Age of the oldest change that Kubernetes has not been told. Seconds."""
-    silenced: Mapping[Brand, int]
-    """Plants whose silence ends later (DOMAIN 6), by brand. They are judged, and counted in `plants`, as all others."""
+
+
+class SilentPlant(msgspec.Struct, frozen=True):
+    """An ACTIVE plant that is not RED, not silenced, and was last seen before some instant."""
+
+    plant_id: UUID
+    brand: Brand
+    timezone: str
+    site: Site | None
 
 
 class Store(Protocol):
@@ -126,12 +153,24 @@ class Store(Protocol):
         """What was acknowledged last, by plant."""
         ...
 
+    def told(self, plant_ids: Iterable[UUID]) -> dict[UUID, Told]:
+        """What was acknowledged last, by plant, and which alerts of it have been resolved since."""
+        ...
+
     def reset_mirror(self, plant_id: UUID, resource_version: int, digest: str, now: datetime) -> bool:
         """Has the plant mirrored again if its object, at `resource_version`, shows another status than was last patched (PROTOCOL 27)."""
         ...
 
     def fleet(self, now: datetime) -> Fleet:
         """Counts and lags for metrics, in one pass."""
+        ...
+
+    def silent_plants(self, seen_before: datetime, now: datetime, limit: int, after: UUID | None = None) -> list[SilentPlant]:
+        """Plants last seen before an instant, in the order of their ids, those after `after`: a page of up to `limit`."""
+        ...
+
+    def plants_with_gaps(self, now: datetime) -> Mapping[Brand, int]:
+        """How many ACTIVE plants, seen within 24 h, not silenced and with a day before D-3, lack one of the days D-3..D-1 (DOMAIN 4)."""
         ...
 
     def ensure_partitions(self, now: datetime, days_ahead: int = 7) -> list[str]:

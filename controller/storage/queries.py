@@ -84,11 +84,13 @@ WITH input AS MATERIALIZED (
         counter_low_since timestamptz, refused text[], alarms_dropped integer, generation_judged_on date,
         last_poll_at timestamptz, last_success_at timestamptz, last_error varchar,
         consecutive_failures integer, polled_generation bigint, handled_poll_request varchar, clock_due_at timestamptz,
-        day_due_date date, day_due_at timestamptz
+        day_due_date date, day_due_at timestamptz,
+        day_date date, day_energy_kwh float8, open_alerts integer, open_critical integer, open_high integer, open_acked integer,
+        logged_at timestamptz
     )
 ),
 locked AS MATERIALIZED (
-    SELECT p.plant_id
+    SELECT p.plant_id, p.logged_at
     FROM plants p JOIN input i ON p.plant_id = i.plant_id
     WHERE p.version = i.version AND (i.attempt IS NULL OR (p.attempt = i.attempt AND p.done_attempt < i.attempt))
     ORDER BY p.plant_id
@@ -126,7 +128,14 @@ stored AS (
         handled_poll_request = i.handled_poll_request,
         clock_due_at = i.clock_due_at,
         day_due_date = i.day_due_date,
-        day_due_at = i.day_due_at
+        day_due_at = i.day_due_at,
+        day_date = i.day_date,
+        day_energy_kwh = i.day_energy_kwh,
+        open_alerts = i.open_alerts,
+        open_critical = i.open_critical,
+        open_high = i.open_high,
+        open_acked = i.open_acked,
+        logged_at = coalesce(i.logged_at, p.logged_at)
     FROM locked l JOIN input i ON i.plant_id = l.plant_id
     WHERE p.plant_id = l.plant_id
     RETURNING p.plant_id
@@ -183,16 +192,17 @@ judged AS (
 ),
 logged AS (
     INSERT INTO poll_logs (
-        plant_id, job_id, job_type, attempt, status, duration_ms, adapter_error_type, claimed_at, started_at, finished_at
+        plant_id, job_id, job_type, attempt, status, duration_ms, adapter_error_type, claimed_at, started_at, finished_at, previous_at
     )
     SELECT
         i.plant_id, i.job_id, i.job_type, i.attempt, i.status, i.duration_ms, i.adapter_error_type, i.claimed_at, i.started_at,
-        i.finished_at
+        i.finished_at, locked.logged_at
     FROM json_to_recordset(%(logs)s::json) AS i (
         plant_id uuid, job_id varchar, job_type varchar, attempt bigint, status varchar, duration_ms bigint, adapter_error_type varchar,
         claimed_at timestamptz, started_at timestamptz, finished_at timestamptz
     )
     JOIN stored USING (plant_id)
+    JOIN locked USING (plant_id)
 ),
 -- A notification holds less than 8,000 bytes: 200 ids each.
 notified AS MATERIALIZED (
@@ -360,7 +370,9 @@ SET
     -- Another object: nothing has been told to it yet (PROTOCOL 26).
     mirrored_version = CASE WHEN p.uid = i.uid THEN p.mirrored_version ELSE 0 END,
     mirrored_resource_version = CASE WHEN p.uid = i.uid THEN p.mirrored_resource_version ELSE 0 END,
-    mirrored_digest = CASE WHEN p.uid = i.uid THEN p.mirrored_digest END,
+    -- A row that comes back under the same uid was refused meanwhile: its status is no longer the one that was patched last.
+    mirrored_digest = CASE WHEN p.uid = i.uid AND p.deleted_at IS NULL THEN p.mirrored_digest END,
+    mirrored_alerts = CASE WHEN p.uid = i.uid THEN p.mirrored_alerts END,
     mirror_leased_until = CASE WHEN p.uid = i.uid THEN p.mirror_leased_until END,
     changed_at = CASE WHEN p.uid = i.uid THEN p.changed_at ELSE %(now)s END
 FROM json_to_record(%(declaration)s::json) AS i (
@@ -452,8 +464,7 @@ LEASE_ONLY = _LEASABLE + "AND plant_id = ANY(%(only)s)" + _LEASE
 ACKNOWLEDGE = """
 WITH input AS MATERIALIZED (
     SELECT *
-    FROM unnest(%(plant_ids)s::uuid[], %(versions)s::bigint[], %(resource_versions)s::bigint[], %(digests)s::varchar[])
-        AS i (plant_id, version, resource_version, digest)
+    FROM json_to_recordset(%(acks)s::json) AS i (plant_id uuid, version bigint, resource_version bigint, digest varchar, alerts uuid[])
 ),
 locked AS MATERIALIZED (
     SELECT p.plant_id FROM plants p JOIN input i ON p.plant_id = i.plant_id ORDER BY p.plant_id FOR UPDATE OF p
@@ -463,6 +474,7 @@ SET
     mirrored_version = i.version,
     mirrored_resource_version = i.resource_version,
     mirrored_digest = i.digest,
+    mirrored_alerts = i.alerts,
     mirror_leased_until = NULL,
     changed_at = CASE WHEN p.version > i.version THEN %(now)s ELSE p.changed_at END
 FROM locked l JOIN input i ON i.plant_id = l.plant_id
@@ -478,6 +490,32 @@ MIRROR_BOOKS = """
 SELECT plant_id, mirrored_version, mirrored_resource_version, mirrored_digest FROM plants WHERE plant_id = ANY(%(plant_ids)s)
 """
 
+TOLD = """
+SELECT plant_id, row_to_json(told)
+FROM (
+    SELECT
+        p.plant_id,
+        p.mirrored_digest AS digest,
+        p.mirrored_alerts AS alerts,
+        coalesce(
+            (
+                SELECT json_agg(alert)
+                FROM (
+                    SELECT
+                        a.id, a.type, a.severity, a.state, a.vendor_alarm_code, a.device_sn, a.message, a.opened_at, a.last_seen_at,
+                        a.acked_at, a.acked_by, a.resolved_at
+                    FROM alerts a
+                    WHERE a.id = ANY(p.mirrored_alerts) AND a.state = 'RESOLVED'
+                    ORDER BY a.opened_at, a.id
+                ) AS alert
+            ),
+            '[]'::json
+        ) AS ended
+    FROM plants p
+    WHERE p.plant_id = ANY(%(plant_ids)s)
+) AS told
+"""
+
 # Not while a lease runs: what differs then is most likely the echo of a patch that is about to be acknowledged.
 RESET_MIRROR = """
 WITH reset AS (
@@ -489,17 +527,4 @@ WITH reset AS (
     RETURNING plant_id
 )
 SELECT pg_notify('plant_changed', plant_id::text) FROM reset
-"""
-
-FLEET = """
-SELECT
-    brand,
-    status,
-    count(*),
-    min(next_poll_at) FILTER (WHERE next_poll_at <= %(now)s AND done_attempt = attempt),
-    min(changed_at) FILTER (WHERE version > mirrored_version),
-    count(*) FILTER (WHERE silence_until > %(now)s)
-FROM plants
-WHERE deleted_at IS NULL
-GROUP BY brand, status
 """

@@ -14,12 +14,13 @@ from msgspec.structs import asdict
 from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeClock, JudgeDeclared
 from controller.domain.outcome import Job, Outcome
-from controller.domain.plant import Declaration, JobType, PlantContext, Status
+from controller.domain.plant import Declaration, JobType, PlantContext
 from controller.domain.schedule import lock_ttl_s, next_slot
-from controller.storage import partitions, queries
+from controller.storage import fleet, partitions, queries
 from controller.storage.applying import KnownPlant, refuse
 from controller.storage.database import Database
-from controller.storage.ports import NO_LIMITS, Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks
+from controller.storage.ports import NO_LIMITS, Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks, SilentPlant, Told
+from controller.storage.shown import shown_fields
 from integrations.contract import Brand
 
 log = structlog.get_logger()
@@ -38,6 +39,7 @@ APPLY_ROUNDS = 5
 
 _CONTEXT = msgspec.json.Decoder(PlantContext)
 _DECLARATION = msgspec.json.Decoder(Declaration)
+_TOLD = msgspec.json.Decoder(Told)
 
 
 class PostgresStore:
@@ -147,13 +149,7 @@ class PostgresStore:
     def acknowledge(self, acks: Sequence[MirrorAck], now: datetime) -> None:
         if not acks:
             return
-        parameters = {
-            "plant_ids": [ack.plant_id for ack in acks],
-            "versions": [ack.version for ack in acks],
-            "resource_versions": [ack.resource_version for ack in acks],
-            "digests": [ack.digest for ack in acks],
-            "now": now,
-        }
+        parameters = {"acks": _json(acks), "now": now}
         self._database.run(lambda connection: connection.execute(queries.ACKNOWLEDGE, parameters))
 
     def release(self, plant_ids: Iterable[UUID]) -> None:
@@ -165,6 +161,11 @@ class PostgresStore:
         rows = self._database.run(lambda connection: connection.execute(queries.MIRROR_BOOKS, parameters).fetchall())
         return {plant_id: MirrorBooks(version, resource_version, digest) for plant_id, version, resource_version, digest in rows}
 
+    def told(self, plant_ids: Iterable[UUID]) -> dict[UUID, Told]:
+        parameters = {"plant_ids": list(plant_ids)}
+        rows = self._database.run(lambda connection: connection.execute(queries.TOLD, parameters).fetchall())
+        return {plant_id: _TOLD.decode(told) for plant_id, told in rows}
+
     def reset_mirror(self, plant_id: UUID, resource_version: int, digest: str, now: datetime) -> bool:
         parameters = {"plant_id": plant_id, "resource_version": resource_version, "digest": digest, "now": now}
         return self._database.run(lambda connection: connection.execute(queries.RESET_MIRROR, parameters).rowcount == 1)
@@ -172,17 +173,13 @@ class PostgresStore:
     # What metrics and maintenance need.
 
     def fleet(self, now: datetime) -> Fleet:
-        rows = self._database.run(lambda connection: connection.execute(queries.FLEET, {"now": now}).fetchall())
-        lags, silenced = dict.fromkeys(Brand, 0.0), dict.fromkeys(Brand, 0)
-        for brand, _, _, due_since, _, silent in rows:
-            lags[Brand(brand)] = max(lags[Brand(brand)], _age_s(due_since, now))
-            silenced[Brand(brand)] += silent
-        return Fleet(
-            plants={(Brand(brand), Status(status)): count for brand, status, count, *_ in rows},
-            schedule_lag_s=lags,
-            mirror_lag_s=max((_age_s(changed_at, now) for *_, changed_at, _ in rows), default=0.0),
-            silenced=silenced,
-        )
+        return self._database.run(lambda connection: fleet.count_fleet(connection, now))
+
+    def silent_plants(self, seen_before: datetime, now: datetime, limit: int, after: UUID | None = None) -> list[SilentPlant]:
+        return self._database.run(lambda connection: fleet.silent_plants(connection, seen_before, now, limit, after))
+
+    def plants_with_gaps(self, now: datetime) -> Mapping[Brand, int]:
+        return self._database.run(lambda connection: fleet.count_gaps(connection, now))
 
     def ensure_partitions(self, now: datetime, days_ahead: int = 7) -> list[str]:
         return self._database.run(lambda connection: partitions.ensure_partitions(connection, now, days_ahead))
@@ -284,15 +281,18 @@ def _write(connection: Connection, outcomes: Sequence[Outcome], now: datetime | 
 
 def _plant_row(outcome: Outcome, now: datetime | None) -> dict[str, Any]:
     log, next_poll = outcome.log, outcome.next_poll
+    changed_at = now or (datetime.now(UTC) if log is None else log.finished_at)
     return {
         **asdict(outcome.live),
+        **shown_fields(outcome, changed_at),
         "plant_id": outcome.plant_id,
         "version": outcome.before.version,
         "attempt": None if log is None else log.attempt,
         "sets_next_poll": next_poll is not None,
         "next_poll_at": None if next_poll is None else next_poll.at,
         "exact_clock": now is not None,
-        "changed_at": now or (datetime.now(UTC) if log is None else log.finished_at),
+        "changed_at": changed_at,
+        "logged_at": None if log is None else log.claimed_at,
     }
 
 
@@ -369,7 +369,3 @@ def _json(value: object) -> str:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:
         raise StoreRejected("UnicodeEncodeError") from None
-
-
-def _age_s(since: datetime | None, now: datetime) -> float:
-    return 0.0 if since is None else max(0.0, (now - since).total_seconds())

@@ -100,6 +100,17 @@ plants = sa.Table(
     sa.Column("refused", pg.ARRAY(sa.Text()), nullable=False, server_default=sa.text("'{}'::text[]")),
     sa.Column("alarms_dropped", sa.Integer(), nullable=False, server_default=_ZERO),
     sa.Column("generation_judged_on", sa.Date()),
+    # What the read API shows in lists and would else have to look up in other tables (`shown.py`), added by 0003.
+    sa.Column("day_date", sa.Date()),
+    sa.Column("day_energy_kwh", _NUMBER),
+    sa.Column("open_alerts", sa.Integer(), nullable=False, server_default=_ZERO),
+    sa.Column("open_critical", sa.Integer(), nullable=False, server_default=_ZERO),
+    sa.Column("open_high", sa.Integer(), nullable=False, server_default=_ZERO),
+    sa.Column("open_acked", sa.Integer(), nullable=False, server_default=_ZERO),
+    # claimed_at of the newest PollLog, from which each leads to the one before it.
+    sa.Column("logged_at", _INSTANT),
+    # The mirror's books, added by 0004: the alerts active in mirrored_version; null where that is not known.
+    sa.Column("mirrored_alerts", pg.ARRAY(sa.Uuid())),
     sa.CheckConstraint(_in_range("current_power_w", "grid_injection_power_w", "total_energy_kwh"), name="plants_numbers"),
     sa.CheckConstraint("capacity_kwp > 0 AND capacity_kwp < 1e9", name="plants_capacity"),
     sa.CheckConstraint("latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180", name="plants_location"),
@@ -109,6 +120,18 @@ plants = sa.Table(
     sa.Index("plants_clock_scan_at", "clock_scan_at", postgresql_where=sa.text("clock_scan_at IS NOT NULL")),
     sa.Index("plants_day_due_at", "day_due_at", postgresql_where=sa.text("day_due_at IS NOT NULL")),
     sa.Index("plants_live_name", "namespace", "name", unique=True, postgresql_where=sa.text("deleted_at IS NULL")),
+    # The read API's. What is filtered by stands in the index, so that what does not match costs no look at its row. The status is there,
+    # too: a close that leaves it as it is stays a HOT update.
+    sa.Index("plants_listed", "plant_id", "brand", "status", "timezone", postgresql_where=sa.text("deleted_at IS NULL")),
+    sa.Index(
+        "plants_of_owner",
+        "owner_customer_id",
+        "plant_id",
+        "brand",
+        "status",
+        "timezone",
+        postgresql_where=sa.text("deleted_at IS NULL AND owner_customer_id IS NOT NULL"),
+    ),
     postgresql_with=_HOT,
 )
 
@@ -136,6 +159,8 @@ metric_snapshots = sa.Table(
     postgresql_with=_HOT,
 )
 
+_ALERT_FILTERS = ("opened_at", "id", "type", "severity", "state")
+
 alerts = sa.Table(
     "alerts",
     metadata,
@@ -152,6 +177,9 @@ alerts = sa.Table(
     sa.Column("acked_at", _INSTANT),
     sa.Column("acked_by", sa.String(256)),
     sa.Column("resolved_at", _INSTANT),
+    # The plant's, kept equal by triggers: by these a customer's alerts are found.
+    sa.Column("owner_customer_id", sa.String(128)),
+    sa.Column("plant_deleted", sa.Boolean(), nullable=False, server_default=sa.false()),
     sa.CheckConstraint("length(message) <= 2000", name="alerts_message"),
     # At most one active alert a key, where nulls are equal (DOMAIN 6, locked). Its first column serves the look-up by plant.
     sa.Index(
@@ -164,6 +192,16 @@ alerts = sa.Table(
         postgresql_nulls_not_distinct=True,
         postgresql_where=sa.text("state <> 'RESOLVED'"),
     ),
+    # The read API's, as those of plants.
+    sa.Index("alerts_listed", *_ALERT_FILTERS, postgresql_where=sa.text("NOT plant_deleted")),
+    sa.Index("alerts_open", *_ALERT_FILTERS, postgresql_where=sa.text("NOT plant_deleted AND state <> 'RESOLVED'")),
+    sa.Index(
+        "alerts_of_owner",
+        "owner_customer_id",
+        *_ALERT_FILTERS,
+        postgresql_where=sa.text("NOT plant_deleted AND owner_customer_id IS NOT NULL"),
+    ),
+    sa.Index("alerts_of_plant", "plant_id", *_ALERT_FILTERS),
     postgresql_with=_HOT,
 )
 
@@ -180,6 +218,8 @@ poll_logs = sa.Table(
     sa.Column("claimed_at", _INSTANT, nullable=False),
     sa.Column("started_at", _INSTANT, nullable=False),
     sa.Column("finished_at", _INSTANT, nullable=False),
+    # claimed_at of the plant's log before this one: the newest are found by the key alone, without an index by plant on the largest table.
+    sa.Column("previous_at", _INSTANT),
     # One log a claim, in the partition of the claim's day, whichever day it finishes on (PROTOCOL 5).
     sa.PrimaryKeyConstraint("claimed_at", "plant_id", "job_type", "attempt", name="poll_logs_pkey"),
     sa.CheckConstraint("duration_ms >= 0", name="poll_logs_duration"),

@@ -29,11 +29,12 @@ from controller.domain.plant import (
     StatusPolicy,
     plant_id_for,
 )
+from controller.domain.sun import Site
 from controller.polling.ports import PlantStore
 from controller.scheduling.ports import ScheduleStore
 from controller.storage.database import Database
 from controller.storage.memory import MemoryStore
-from controller.storage.ports import ApplyResult, MirrorAck, MirrorBooks
+from controller.storage.ports import ApplyResult, MirrorAck, MirrorBooks, SilentPlant
 from controller.storage.ports import Store as OperatorStore
 from controller.storage.store import PostgresStore
 from integrations.contract import Alarm, AlarmList, Brand, Reading, Severity
@@ -843,16 +844,111 @@ def test_the_fleet_is_counted_and_its_lags_are_ages_in_seconds(world: World) -> 
     assert fleet.mirror_lag_s == 60
     world.store.acknowledge([MirrorAck(first, 1, 11, "digest")], NOW)
     assert world.store.fleet(NOW + MINUTE).mirror_lag_s == 59
-    world.store.claim_polls(NOW + MINUTE, 10)
-    assert world.store.fleet(NOW + MINUTE).schedule_lag_s[Brand.DELE] == 0
+    job, _ = world.store.claim_polls(NOW + MINUTE, 10)
+    fleet = world.store.fleet(NOW + HOUR)
+    assert fleet.schedule_lag_s[job.brand] == 0
+    assert fleet.claim_age_s == {Brand.SOLIS: 3540, Brand.HUAWEI: 0, Brand.GOODWE: 0, Brand.DELE: 3540}
+    world.store.write([world.outcome(job)])
+    assert world.store.fleet(NOW + HOUR).claim_age_s[job.brand] == 0
 
 
+def test_a_plant_whose_credentials_were_refused_is_counted_as_paused(world: World) -> None:
+    plant_id = world.apply()
+    world.poll(result=Failed(PollError.AUTH_FAILED))
+    assert world.store.fleet(NOW).paused == {Brand.SOLIS: 1, Brand.HUAWEI: 0, Brand.GOODWE: 0, Brand.DELE: 0}
+    world.apply(replace(ROOF, silence_until=NOW + HOUR), version=11)
+    assert world.context(plant_id).live.integration is Integration.PAUSED_AUTH_ERROR
+    assert world.store.fleet(NOW).paused[Brand.SOLIS] == 0
+    assert world.store.fleet(NOW + HOUR).paused[Brand.SOLIS] == 1
+
+
+@pytest.mark.rule("D6.23")
 def test_a_plant_is_silenced_until_its_instant_and_counted_as_ever(world: World) -> None:
     world.apply(named("loud"))
     world.apply(named("silent", brand=Brand.DELE, silence_until=NOW + HOUR))
-    assert world.store.fleet(NOW + HOUR - SECOND).silenced == {Brand.SOLIS: 0, Brand.HUAWEI: 0, Brand.GOODWE: 0, Brand.DELE: 1}
+    assert world.store.fleet(NOW + HOUR - SECOND).silenced == {(Brand.SOLIS, Status.GREY): 0, (Brand.DELE, Status.GREY): 1}
     assert sum(world.store.fleet(NOW).plants.values()) == 2
-    assert world.store.fleet(NOW + HOUR).silenced[Brand.DELE] == 0
+    assert world.store.fleet(NOW + HOUR).silenced[Brand.DELE, Status.GREY] == 0
+
+
+def test_silent_plants_come_page_by_page_and_only_those_that_somebody_should_hear_of(world: World) -> None:
+    ids = sorted(world.apply(named(name, latitude=-23.5, longitude=-46.6)) for name in "abc")
+    for plant_id in ids:
+        store(world, plant_id, last_seen_at=NOW - 2 * HOUR - SECOND)
+    for name, live in {
+        "seen": {"last_seen_at": NOW - 2 * HOUR},
+        "never": {},
+        "red": {"last_seen_at": NOW - 30 * HOUR, "status": Status.RED},
+        "paused": {"last_seen_at": NOW - 30 * HOUR, "integration": Integration.PAUSED_AUTH_ERROR},
+    }.items():
+        store(world, world.apply(named(name)), **live)
+    store(world, world.apply(named("silenced", silence_until=NOW + SECOND)), last_seen_at=NOW - 3 * HOUR)
+    gone = named("gone")
+    store(world, world.apply(gone), last_seen_at=NOW - 3 * HOUR)
+    world.store.delete(gone.namespace, gone.name, gone.uid, 11, NOW)
+
+    first = world.store.silent_plants(NOW - 2 * HOUR, NOW, 2)
+    assert first == [SilentPlant(plant_id, Brand.SOLIS, "America/Sao_Paulo", Site(-23.5, -46.6)) for plant_id in ids[:2]]
+    rest = world.store.silent_plants(NOW - 2 * HOUR, NOW, 2, after=ids[1])
+    assert [plant.plant_id for plant in rest] == ids[2:]
+    assert world.store.silent_plants(NOW - 2 * HOUR, NOW, 2, after=ids[2]) == []
+    assert len(world.store.silent_plants(NOW - 2 * HOUR, NOW + SECOND, 10)) == 4
+
+
+def test_a_silent_plant_without_a_location_has_no_site(world: World) -> None:
+    store(world, world.apply(), last_seen_at=NOW - 3 * HOUR)
+    (plant,) = world.store.silent_plants(NOW - 2 * HOUR, NOW, 10)
+    assert plant.site is None
+
+
+@pytest.mark.parametrize(
+    ("back", "is_gap"),
+    [
+        ((0, 1, 2, 3, 4), False),
+        ((1, 2, 3, 9), False),
+        ((0, 1, 3, 4), True),
+        ((0, 1, 2, 4), True),
+        ((0, 2, 3, 20), True),
+        # Its history is no older: it may have begun.
+        ((0, 2, 3), False),
+        ((), False),
+    ],
+)
+def test_a_gap_is_a_missing_day_of_the_three_before_today(world: World, back: tuple[int, ...], is_gap: bool) -> None:
+    store(world, world.apply(), last_seen_at=NOW, days=tuple(day_before(days) for days in back))
+    assert world.store.plants_with_gaps(NOW) == {Brand.SOLIS: int(is_gap), Brand.HUAWEI: 0, Brand.GOODWE: 0, Brand.DELE: 0}
+
+
+def test_gaps_are_of_the_plants_own_days(world: World) -> None:
+    """At 15:00 UTC it is the 16th in Auckland: a plant there has had a 15th, one in Sao Paulo has not."""
+    days = tuple(day_before(back) for back in (1, 2, 3, 4))
+    for zone in ("Pacific/Auckland", "America/Sao_Paulo"):
+        store(world, world.apply(named(zone.partition("/")[0], timezone=zone)), last_seen_at=NOW, days=days)
+    assert world.store.plants_with_gaps(NOW)[Brand.SOLIS] == 1
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        {"last_seen_at": NOW - 24 * HOUR - SECOND},
+        {"last_seen_at": None},
+        {"last_seen_at": NOW, "integration": Integration.DISABLED_BY_OPERATOR},
+    ],
+)
+def test_a_plant_without_data_to_ask_for_has_no_gaps(world: World, live: dict[str, Any]) -> None:
+    store(world, world.apply(), days=(day_before(1), day_before(9)), **live)
+    assert world.store.plants_with_gaps(NOW)[Brand.SOLIS] == 0
+
+
+def test_a_silenced_plant_counts_no_gaps(world: World) -> None:
+    store(world, world.apply(named("silent", silence_until=NOW + HOUR)), last_seen_at=NOW, days=(day_before(1), day_before(9)))
+    assert world.store.plants_with_gaps(NOW)[Brand.SOLIS] == 0
+    assert world.store.plants_with_gaps(NOW + HOUR)[Brand.SOLIS] == 1
+
+
+def day_before(days: int) -> Snapshot:
+    """A row of that many days before the day of NOW in Sao Paulo."""
+    return Snapshot(date=NOW.date() - timedelta(days=days), timezone="America/Sao_Paulo", today_energy_kwh=1.0)
 
 
 def store(

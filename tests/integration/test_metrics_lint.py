@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
-from controller.metrics import Metrics
+from controller.metrics import Described, Metrics
 
 PROMTOOL_SECONDS = 30
 
@@ -32,8 +32,8 @@ def test_promtool_finds_nothing_to_complain_of(promtool: Path) -> None:
 def test_every_metric_was_checked_with_a_sample() -> None:
     body, _ = with_a_sample_of_each(Metrics()).exposition()
     sampled = {line.split("{")[0].split(" ")[0] for line in body.decode().splitlines() if not line.startswith("#")}
-    for name, (kind, _, _) in Metrics().names().items():
-        assert (f"{name}_bucket" if kind == "histogram" else name) in sampled
+    for name, metric in Metrics().names().items():
+        assert (f"{name}_bucket" if metric.kind == "histogram" else name) in sampled
 
 
 def with_a_sample_of_each(metrics: Metrics) -> Metrics:
@@ -41,7 +41,7 @@ def with_a_sample_of_each(metrics: Metrics) -> Metrics:
     for metric in vars(metrics).values():
         if not isinstance(metric, Counter | Gauge | Histogram):
             continue
-        _, labels, _ = described(metrics, metric)
+        labels = described(metrics, metric).labels
         series = metric.labels(*("x" for _ in labels)) if labels else metric
         match series:
             case Histogram():
@@ -51,7 +51,7 @@ def with_a_sample_of_each(metrics: Metrics) -> Metrics:
     return metrics
 
 
-def described(metrics: Metrics, metric: Counter | Gauge | Histogram) -> tuple[str, tuple[str, ...], str]:
+def described(metrics: Metrics, metric: Counter | Gauge | Histogram) -> Described:
     [family] = metric.describe()
     names = metrics.names()
     return names.get(family.name) or names[f"{family.name}_total"]

@@ -1,18 +1,21 @@
 """Migrations on a real server: from nothing, again, several at once, and equal to the models."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from controller.domain.errors import StoreUnavailable
 from controller.storage import migrate, partitions
 from controller.storage.tables import metadata
 from hack.devstack.postgres import Postgres
+from tests.stack import SolarProcess
 
 COLUMNS = """
     SELECT c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),
@@ -119,3 +122,67 @@ def test_an_unreachable_server_is_told_as_such_without_its_password() -> None:
         migrate.upgrade("postgresql://user:s3cr3t@127.0.0.1:1/solar")
     assert "s3cr3t" not in repr(caught.value)
     assert caught.value.__suppress_context__
+
+
+# Waiting, as pods of a cluster must
+
+
+def test_a_database_of_a_later_version_is_left_as_it_is(empty: str) -> None:
+    migrate.upgrade(empty)
+    with psycopg.connect(empty) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    migrate.upgrade(empty)
+    assert migrate.current(empty) == "9999"
+    migrate.wait_until_current(empty, timeout_s=0)
+
+
+def test_whoever_waits_goes_on_once_another_has_migrated(empty: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(migrate.wait_until_current, empty, timeout_s=30)
+        migrate.upgrade(empty)
+        waiting.result(timeout=30)
+
+
+def test_whoever_waits_changes_nothing_and_says_what_is_missing(empty: str) -> None:
+    with pytest.raises(TimeoutError, match=f"still at nothing, and this version needs {migrate.head()}"):
+        migrate.wait_until_current(empty, timeout_s=0)
+    assert migrate.current(empty) is None
+    assert rows(empty, COLUMNS) == set()
+
+
+def test_an_older_schema_is_not_current(empty: str) -> None:
+    migrate.upgrade(empty)
+    with psycopg.connect(empty) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert not migrate.is_current(empty)
+
+
+def test_migrations_are_numbered_in_one_line_of_four_digits() -> None:
+    """Which of two versions is the later is told by these numbers, also where one of them is not known here."""
+    revisions = [script.revision for script in ScriptDirectory.from_config(migrate._config()).walk_revisions()]
+    assert sorted(revisions, reverse=True) == revisions
+    assert all(len(revision) == 4 and revision.isdigit() for revision in revisions)
+
+
+def test_a_server_that_comes_up_late_is_waited_for(tmp_path: Path) -> None:
+    server = Postgres(tmp_path, durable=False)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(migrate.upgrade_when_reachable, server.url, timeout_s=60)
+        with server:
+            waiting.result(timeout=90)
+            assert migrate.is_current(server.url)
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)], ids=["migrate", "check"])
+def test_the_command_says_in_one_line_that_the_wait_was_in_vain(launch: Callable[..., SolarProcess], options: tuple[str, ...]) -> None:
+    command = launch("migrate", *options, "--timeout", "0", env={"DATABASE_URL": "postgresql://nobody:s3cr3t@127.0.0.1:9/none"})
+    assert command.wait(bound_seconds=60) == 69
+    assert "database_is_not_current" in command.log_text()
+    assert "Traceback" not in command.log_text()
+    assert "s3cr3t" not in command.log_text()
+
+
+def test_the_command_checks_without_a_change(launch: Callable[..., SolarProcess], empty: str) -> None:
+    assert launch("migrate", "--check", "--timeout", "0", env={"DATABASE_URL": empty}).wait(bound_seconds=60) == 69
+    assert launch("migrate", env={"DATABASE_URL": empty}).wait(bound_seconds=60) == 0
+    assert launch("migrate", "--check", "--timeout", "0", env={"DATABASE_URL": empty}).wait(bound_seconds=60) == 0

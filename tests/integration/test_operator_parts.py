@@ -15,6 +15,7 @@ from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeDeclared
 from controller.domain.plant import Declaration
 from controller.metrics import Metrics
+from controller.operator.events import PlantEvent
 from controller.operator.kubernetes_api import (
     KubernetesRefused,
     KubernetesUnavailable,
@@ -135,11 +136,21 @@ class Mirroring:
         self.store = PostgresStore(rows := Database(database, "mirror-test"))
         self.metrics = Metrics()
         self.between: Callable[[], None] = lambda: None
+        self.announced: list[tuple[str, PlantEvent]] = []
         self._rows, self._changes = rows, ChangeListener(rows)
         self.mirror = self.with_api(plants.api)
 
     def with_api(self, api: PlantsApi, clock: Callable[[], datetime] = now) -> Mirror:
-        return Mirror(self.store, self._changes, api, self.metrics, clock, lambda _: self.between())
+        return Mirror(self.store, self._changes, api, self.metrics, clock, lambda _: self.between(), self._note)
+
+    def _note(self, resource: PlantResource, events: Sequence[PlantEvent]) -> None:
+        self.announced += [(resource.name, event) for event in events]
+
+    def events(self) -> list[str]:
+        """The reasons of what has been announced since last asked."""
+        reasons = [event.reason.value for _, event in self.announced]
+        self.announced.clear()
+        return reasons
 
     def declare(self, name: str) -> UUID:
         self.plants.create(name)
@@ -147,7 +158,7 @@ class Mirroring:
 
     def reconcile(self, name: str) -> UUID:
         resource = PlantResource.parse(self.plants.get(name))
-        Reconciler(self.store, self.plants.api, capabilities(), now).reconcile(resource)
+        Reconciler(self.store, self.plants.api, capabilities(), now, self._note).reconcile(resource)
         return resource.plant_id
 
     def health(self, name: str) -> str | None:
@@ -280,7 +291,8 @@ class Rejecting(MemoryStore):
 
 
 def resync(plants: Plants, store: Store, metrics: Metrics, listed: Callable[[int], None] = lambda _: None) -> None:
-    Resync(store, plants.api, Reconciler(store, plants.api, capabilities(), now), metrics, now, listed).turn()
+    reconciler = Reconciler(store, plants.api, capabilities(), now, lambda *_: None)
+    Resync(store, plants.api, reconciler, metrics, now, listed).turn()
 
 
 def reconciled(metrics: Metrics, *results: ReconcileResult) -> Sequence[float | None]:

@@ -40,7 +40,8 @@ class Watched:
         self.store, self.metrics, self.progress = MemoryStore(), Metrics(), Progress()
         self._stop = threading.Event()
         api = PlantsApi(self.configuration)
-        reconciler = Reconciler(self.store, api, {b: a.capabilities for b, a in ADAPTERS.items()}, lambda: datetime.now(UTC))
+        capabilities = {brand: adapter.capabilities for brand, adapter in ADAPTERS.items()}
+        reconciler = Reconciler(self.store, api, capabilities, lambda: datetime.now(UTC), lambda *_: None)
         self.watch = Watch(reconciler, api, self.configuration, self.metrics, deaf_after_s)
         self._thread = self.watch.start(self._stop, self.progress, bound_s=3.0)
 

@@ -1,19 +1,29 @@
 """Every log line is one JSON object, and no secret is in it, whatever way it came."""
 
+import base64
+import gc
 import io
 import json
 import logging
+import re
+import socket
+import sys
+import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
+import msgspec
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from controller import logs
-from controller.logs import REDACTED, Redaction, configure
+from controller.logs import LINE_MAX, REDACTED, Redaction, configure, line
+from controller.probes import ProbeServer, Progress
 
 PASSWORD = 'pä55"word/%41'
 DATABASE = f"postgresql://solar:{'s3cr%40t-db'}@db:5432/solar"
@@ -34,16 +44,24 @@ class Lines:
         return found
 
 
-@pytest.fixture
-def lines() -> Iterator[Lines]:
+@pytest.fixture(autouse=True)
+def _everything_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    found = Lines()
-    configure("DEBUG", SECRETS, found.stream)
-    yield found
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+    logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def lines() -> Lines:
+    found = Lines()
+    configure("DEBUG", SECRETS, found.stream)
+    return found
 
 
 def test_a_line_has_event_level_time_and_data(lines: Lines) -> None:
@@ -182,31 +200,244 @@ def test_secrets_are_taken_out_of_lines_that_are_rendered_in_need_too(lines: Lin
 
 
 def test_below_the_level_nothing_is_said() -> None:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
     configure("WARNING", (), stream)
     structlog.get_logger("quiet").info("no")
     logging.getLogger("kopf").info("no")
     structlog.get_logger("quiet").warning("yes")
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["yes"]
 
 
 def test_a_short_secret_does_not_tear_lines_apart() -> None:
-    assert Redaction([SecretStr("in")]).line('{"level":"info"}') == '{"level":"info"}'
+    assert Redaction([SecretStr("in")]).text("info") == "info"
 
 
 def test_a_secret_inside_of_another_leaves_nothing_of_it() -> None:
     redaction = Redaction([SecretStr("alpha"), SecretStr("alpha-beta-gamma")])
-    assert redaction.line("x alpha-beta-gamma y") == f"x {REDACTED} y"
+    assert redaction.text("x alpha-beta-gamma y") == f"x {REDACTED} y"
+
+
+def test_a_secret_that_becomes_known_later_is_taken_out_from_then_on() -> None:
+    redaction = Redaction()
+    redaction.learn([SecretStr("opaque-token")])
+    assert redaction.text("with opaque-token") == f"with {REDACTED}"
 
 
 @given(st.text(min_size=4, max_size=30), st.text(), st.text())
 def test_no_text_around_a_secret_saves_it(secret: str, before: str, after: str) -> None:
-    rendered = logs._render({"event": before + secret + after})
-    spelled = logs._render({"event": secret})[len('{"event":"') : -2]
-    shown = Redaction([SecretStr(secret)]).line(rendered).replace(REDACTED, "")
-    assert spelled not in shown or spelled in logs._render({"event": before + after})
+    shown = Redaction([SecretStr(secret)]).text(before + secret + after).replace(REDACTED, "")
+    assert secret not in shown or secret in before + after
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "URL": lambda secret: quote(secret, safe=""),
+    "URL in lower case": lambda secret: re.sub("%..", lambda digits: digits[0].lower(), quote(secret, safe="")),
+    "form": quote_plus,
+    "JSON": lambda secret: json.dumps(secret)[1:-1],
+    "repr": lambda secret: repr(secret)[1:-1],
+    "bytes": lambda secret: repr(secret.encode())[2:-1],
+    "hexadecimal": lambda secret: secret.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@given(secret=st.text(st.characters(codec="utf-8"), min_size=8, max_size=40))
+def test_a_secret_is_found_in_the_spelling_of(spell: Callable[[str], str], secret: str) -> None:
+    assert Redaction([SecretStr(secret)]).text(f"<{spell(secret)}>") == f"<{REDACTED}>"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@given(secret=st.binary(min_size=12, max_size=60).map(bytes.hex), before=st.binary(max_size=20), after=st.binary(max_size=20))
+def test_in_base64_a_secret_is_found_wherever_it_begins(encode: Callable[[bytes], bytes], secret: str, before: bytes, after: bytes) -> None:
+    shown = Redaction([SecretStr(secret)]).text(encode(before + secret.encode() + after).decode())
+    alone = encode(b"\0" * (len(before) % 3) + secret.encode()).decode()[4:-4]
+    assert REDACTED in shown
+    assert alone not in shown
+
+
+@pytest.mark.parametrize("at", [65_536 - 30, 65_536 - 3, 65_536, 4_000 - 3, 200 - 3])
+def test_no_half_of_a_secret_is_left_where_a_long_text_is_cut(at: int) -> None:
+    secret = "s3cret-of-some-length"
+    redaction = Redaction([SecretStr(secret)])
+    # Many secrets before it: what was cut at its raw length is short once they are gone.
+    text = (secret * (at // len(secret)) + "." * (at % len(secret)) + secret) * 2
+    assert "s3c" not in redaction.text(text, 4_000).replace(REDACTED, "")
+    assert "s3c" not in redaction.text("." * at + secret + "." * 100_000, 200)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("Authorization: Bearer abcdef123456", "abcdef123456"),
+        ("{'token': 'abcdef123456'}", "abcdef123456"),
+        ('"client_secret":"abc def 123456"', "abc def"),
+        ("host=db password=abc123456 dbname=solar", "abc123456"),
+        ("GET /?api_key=abc123456&x=1", "abc123456"),
+        ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjIn0.c2lnbmF0dXJl there", "c2lnbmF0dXJl"),
+        ("postgresql://solar:p@ss@db/solar", "p@ss"),
+        ("postgresql://solar:p@ss@db/solar", "ss@db"),
+    ],
+)
+def test_what_looks_like_a_secret_is_taken_out_though_nobody_told(text: str, hidden: str) -> None:
+    shown = Redaction().text(text)
+    assert hidden not in shown
+    assert REDACTED in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'FATAL: password authentication failed for user "solar"',
+        "http://host:8080/path",
+        "https://host/a:b@c",
+        "bypass tokens passed",
+        "no Kubernetes identity: set KUBECONFIG",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert Redaction([SecretStr(DATABASE)]).text(text) == text
+
+
+@pytest.mark.parametrize("size", [10**5, 10**6, 10**7])
+@pytest.mark.parametrize("piece", ["a", "://", "://a:", "-eyJ", "token=", "token: '", "Bearer ", "\u202e", "\ud800", "\0", "%2"])
+def test_a_huge_text_makes_a_short_line_soon(lines: Lines, piece: str, size: int) -> None:
+    began = time.process_time()
+    structlog.get_logger().info("said", value=piece * (size // len(piece)))
+    assert time.process_time() - began < 2
+    assert len(lines.text.encode()) <= LINE_MAX + 1
+    assert lines.only()["event"] == "said"
+
+
+def nested(depth: int) -> object:
+    return {"in": nested(depth - 1)} if depth else "end"
+
+
+LOOP: list[object] = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [nested(400), LOOP, list(range(10**5)), {str(n): "x" * 500 for n in range(1000)}, ["\u202e" * 4000] * 100, {"k" * 10**6: 1}],
+    ids=["deep", "loop", "long", "wide", "escaped", "key"],
+)
+def test_a_huge_value_makes_a_short_line(lines: Lines, value: object) -> None:
+    structlog.get_logger().info("said", value=value)
+    assert len(lines.text.encode()) <= LINE_MAX + 1
+    assert lines.only()["event"] == "said"
+
+
+NASTY = st.text(st.one_of(st.characters(), st.sampled_from('\n\r\0\x1b\u202e\u2028\x85\ud800\udfff\u00a0\ufeff\U000e0001"\\')))
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), NASTY, st.binary(), st.dates(), st.datetimes(), st.uuids()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(NASTY, inner), st.sets(NASTY), st.tuples(inner, inner)),
+    max_leaves=30,
+)
+
+
+@given(st.dictionaries(NASTY, VALUES), NASTY)
+def test_any_event_is_one_printable_json_object_of_bounded_length(event: dict[str, object], said: str) -> None:
+    text = line(Redaction(SECRETS), {**event, "event": said})
+    assert text.isprintable()
+    assert len(text.encode()) <= LINE_MAX
+    assert isinstance(msgspec.json.decode(text.encode()), dict)
+
+
+class Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError(PASSWORD)
+
+
+class HostileMapping(dict[str, object]):
+    def items(self) -> Any:
+        raise RuntimeError(PASSWORD)
+
+
+@pytest.mark.parametrize("value", [Hostile(), HostileMapping(a=1), {Hostile(): 1}], ids=["text", "mapping", "key"])
+def test_an_object_that_cannot_be_said_loses_its_text_not_the_line(lines: Lines, value: object) -> None:
+    structlog.get_logger().info("said", value=value)
+    assert "said" in lines.only().values()
+    assert PASSWORD not in json.dumps(lines.only(), ensure_ascii=False)
+
+
+def test_a_wrong_format_is_told_in_one_line_without_its_arguments(lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    root.handlers[:] = root.handlers[:1]  # without pytest's, which raises
+    logging.getLogger("lib").warning("%d plants of %s", PASSWORD)
+    assert (lines.only()["event"], lines.only()["said"], lines.only()["logger"]) == ("log_line_failed", "%d plants of %s", "lib")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_closed_stream_harms_nobody(lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    lines.stream.close()
+    structlog.get_logger().info("said")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["kopf.objects", "urllib3.connectionpool", "uvicorn.error", "huey.consumer", "alembic", "asyncio", "psycopg"]
+)
+def test_libraries_say_what_they_have_to_say_through_the_same_stage(lines: Lines, name: str) -> None:
+    try:
+        raise ConnectionError(PASSWORD)
+    except ConnectionError:
+        logging.getLogger(name).exception("lost %s", DATABASE)
+    assert lines.only()["logger"] == name
+    assert all(hidden not in json.dumps(lines.only(), ensure_ascii=False) for hidden in ("s3cr%40t-db", PASSWORD))
+
+
+def uncaught_in_a_thread() -> None:
+    def fail() -> None:
+        raise ConnectionError(PASSWORD)
+
+    thread = threading.Thread(target=fail, name="loop")
+    thread.start()
+    thread.join()
+
+
+def uncaught_in_main() -> None:
+    try:
+        raise ConnectionError(PASSWORD)
+    except ConnectionError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+
+
+def uncaught_in_a_finaliser() -> None:
+    class Finalised:
+        def __del__(self) -> None:
+            raise ConnectionError(PASSWORD)
+
+    Finalised()
+    gc.collect()
+
+
+@pytest.mark.parametrize("fail", [uncaught_in_a_thread, uncaught_in_main, uncaught_in_a_finaliser])
+def test_what_nobody_catches_is_one_line_as_well(lines: Lines, capsys: pytest.CaptureFixture[str], fail: Callable[[], None]) -> None:
+    fail()
+    assert lines.only()["exception"][0]["exc_type"] == "ConnectionError"
+    assert PASSWORD not in json.dumps(lines.only(), ensure_ascii=False)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_lines(lines: Lines) -> None:
+    # pytest has put its own in this place.
+    warnings.showwarning = logging._showwarning  # type: ignore[attr-defined]
+    warnings.warn(f"deprecated\nfor {PASSWORD}", UserWarning, stacklevel=1)
+    assert lines.only()["logger"] == "py.warnings"
+    assert PASSWORD not in json.dumps(lines.only(), ensure_ascii=False)
+
+
+def test_a_probe_that_fails_is_one_line(lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> tuple[bytes, str]:
+        raise ConnectionError(PASSWORD)
+
+    server = ProbeServer("127.0.0.1", 0, fail, Progress())
+    server.start()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert client.recv(100) == b""
+    server.stop()
+    assert (lines.only()["event"], lines.only()["exception"][0]["exc_type"]) == ("probe_failed", "ConnectionError")
+    assert PASSWORD not in json.dumps(lines.only(), ensure_ascii=False)
+    assert capsys.readouterr().err == ""

@@ -10,22 +10,36 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.domain.outcome import Failed, Seen, SeenDays
 from controller.domain.plant import PollError, Status
-from controller.metrics import Metrics
+from controller.metrics import Metrics, ProcessRole
 from controller.scheduling.recovery import SweepReport
 from controller.scheduling.scheduler import TickReport
+from controller.storage.ports import Fleet
 from integrations.contract import Brand
 from tests.unit.domain.cases import NOON, TODAY, active, close, day_job, plant, reading, sees
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
-    """Every series of ours as `name{label="value"}`, without those at 0."""
+    """Every series of ours as `name{label="value"}`, without those at 0 and the one that says what the process is."""
     found = {}
     for family in text_string_to_metric_families(metrics.exposition()[0].decode()):
         for sample in family.samples:
             labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
-            if sample.name.startswith("solarinvest_") and sample.value and "_bucket" not in sample.name:
+            if sample.name.startswith("solarinvest_") and sample.value and not sample.name.endswith(("_bucket", "_info")):
                 found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
     return found
+
+
+API_LABELS = {"route", "method", "code"}
+"""Of requests: the route's template, not its path."""
+
+FLEET = Fleet(
+    plants={(Brand.SOLIS, Status.GREEN): 3},
+    silenced={(Brand.SOLIS, Status.GREEN): 2},
+    paused={Brand.SOLIS: 1},
+    schedule_lag_s={Brand.SOLIS: 1.5},
+    claim_age_s={Brand.SOLIS: 7.5},
+    mirror_lag_s=2.5,
+)
 
 
 def filled() -> Metrics:
@@ -40,6 +54,9 @@ def filled() -> Metrics:
     metrics.record_reconcile("applied")
     metrics.record_patch()
     metrics.record_patch_conflict()
+    metrics.record_repair()
+    metrics.record_event("HealthChanged", "posted")
+    metrics.record_event_wait()
     metrics.record_turn("tick", "ok", 0.1)
     metrics.record_dropped(Brand.SOLIS, "broken")
     metrics.record_given_back(Brand.SOLIS, 1)
@@ -47,7 +64,9 @@ def filled() -> Metrics:
     metrics.record_retries(Brand.SOLIS, 2)
     metrics.record_abandoned(Brand.SOLIS, 1)
     metrics.record_retired(Brand.SOLIS, "late")
-    metrics.set_fleet({(Brand.SOLIS, Status.GREEN): 3}, {Brand.SOLIS: 1.5}, 2.5, {Brand.SOLIS: 2})
+    metrics.set_fleet(FLEET)
+    metrics.set_stale_in_daylight({Brand.SOLIS: 5})
+    metrics.set_gaps({Brand.SOLIS: 6})
     metrics.set_queue_depths({Brand.SOLIS: 4})
     return metrics
 
@@ -56,16 +75,16 @@ def test_the_list_of_names_is_the_exposition() -> None:
     metrics = filled()
     text = metrics.exposition()[0].decode()
     exposed = dict(re.findall(r"^# TYPE (solarinvest_\S+) (\S+)$", text, re.MULTILINE))
-    assert exposed == {name: kind for name, (kind, _, _) in metrics.names().items()}
-    for name, (_, labels, told) in metrics.names().items():
-        assert f"# HELP {name} {told}" in text
+    assert exposed == {name: metric.kind for name, metric in metrics.names().items()}
+    for name, metric in metrics.names().items():
+        assert f"# HELP {name} {metric.text}" in text
         (first, *_) = re.findall(rf"^{name}(?:_count)?(?:{{(.*)}})? ", text, re.MULTILINE)
-        assert set(re.findall(r"(\w+)=", first)) == set(labels)
+        assert set(re.findall(r"(\w+)=", first)) == set(metric.labels)
 
 
 def test_the_names_that_others_build_on_are_there() -> None:
     names = Metrics().names()
-    assert {name: names[name][1] for name in ("solarinvest_polls_total", "solarinvest_adapter_errors_total", "solarinvest_plants")} == {
+    assert {name: names[name].labels for name in ("solarinvest_polls_total", "solarinvest_adapter_errors_total", "solarinvest_plants")} == {
         "solarinvest_polls_total": ("brand", "result"),
         "solarinvest_adapter_errors_total": ("brand", "type"),
         "solarinvest_plants": ("brand", "status"),
@@ -87,8 +106,8 @@ def test_promtool_finds_nothing_to_say() -> None:
 
 
 def test_no_metric_has_a_label_that_grows_with_the_fleet() -> None:
-    labels = {label for _, names, _ in Metrics().names().values() for label in names}
-    assert labels <= {"brand", "result", "type", "field", "to", "reason", "kind", "loop", "status"}
+    labels = {label for metric in Metrics().names().values() for label in metric.labels}
+    assert labels <= {"brand", "result", "type", "field", "to", "reason", "kind", "loop", "status", "role", "version"} | API_LABELS
 
 
 def test_a_successful_poll_counts_as_one() -> None:
@@ -156,11 +175,34 @@ def test_a_judgement_by_the_clock_counts_its_transition_only() -> None:
     assert samples(metrics) == {"solarinvest_status_transitions_total{brand=SOLIS,to=GREEN}": 1}
 
 
+def test_gauges_show_the_fleet_as_it_was_counted() -> None:
+    metrics = Metrics()
+    metrics.set_fleet(FLEET)
+    metrics.set_stale_in_daylight({Brand.DELE: 5})
+    metrics.set_gaps({Brand.HUAWEI: 6})
+    metrics.set_queue_depths({Brand.GOODWE: 4})
+    assert samples(metrics) == {
+        "solarinvest_plants{brand=SOLIS,status=GREEN}": 3,
+        "solarinvest_plants_silenced{brand=SOLIS,status=GREEN}": 2,
+        "solarinvest_plants_paused{brand=SOLIS}": 1,
+        "solarinvest_plants_stale_in_daylight{brand=DELE}": 5,
+        "solarinvest_plants_with_gaps{brand=HUAWEI}": 6,
+        "solarinvest_queue_depth{brand=GOODWE}": 4,
+        "solarinvest_schedule_lag_seconds{brand=SOLIS}": 1.5,
+        "solarinvest_claim_age_seconds{brand=SOLIS}": 7.5,
+        "solarinvest_mirror_lag_seconds": 2.5,
+    }
+
+
 def test_a_status_or_brand_without_plants_falls_to_zero() -> None:
     metrics = Metrics()
-    metrics.set_fleet({(Brand.SOLIS, Status.GREEN): 3}, {Brand.SOLIS: 9.0}, 2.5, {Brand.SOLIS: 2})
+    metrics.set_fleet(FLEET)
+    metrics.set_stale_in_daylight({Brand.DELE: 5})
+    metrics.set_gaps({Brand.DELE: 5})
     metrics.set_queue_depths({Brand.DELE: 4})
-    metrics.set_fleet({(Brand.SOLIS, Status.RED): 1}, {}, 0.0, {})
+    metrics.set_fleet(Fleet({(Brand.SOLIS, Status.RED): 1}, {}, {}, {}, {}, 0.0))
+    metrics.set_stale_in_daylight({})
+    metrics.set_gaps({})
     metrics.set_queue_depths({})
     assert samples(metrics) == {"solarinvest_plants{brand=SOLIS,status=RED}": 1}
 
@@ -171,6 +213,20 @@ def test_two_processes_in_one_interpreter_do_not_share_numbers() -> None:
     assert samples(other) == {}
 
 
-def test_gauges_of_the_fleet_are_shown_by_the_operator_only() -> None:
-    assert b"solarinvest_mirror_lag_seconds" in Metrics().exposition()[0]
-    assert b"solarinvest_mirror_lag_seconds" not in Metrics(shows_fleet=False).exposition()[0]
+@pytest.mark.parametrize("role", ProcessRole)
+def test_a_process_shows_what_its_role_can_set_and_nothing_else(role: ProcessRole) -> None:
+    metrics = Metrics(role)
+    shown = set(re.findall(r"^# TYPE (solarinvest_\S+) ", metrics.exposition()[0].decode(), re.MULTILINE))
+    assert shown == {name for name, metric in metrics.names().items() if role in metric.roles}
+
+
+def test_a_metric_of_another_role_is_counted_nowhere_and_harms_nobody() -> None:
+    metrics = Metrics(ProcessRole.WORKER)
+    metrics.record_patch()
+    metrics.set_fleet(FLEET)
+    assert samples(metrics) == {}
+
+
+def test_a_process_says_what_it_is() -> None:
+    text = Metrics(ProcessRole.WORKER, Brand.DELE, "1.2.3").exposition()[0].decode()
+    assert 'solarinvest_build_info{brand="DELE",role="worker",version="1.2.3"} 1.0' in text

@@ -30,6 +30,13 @@ OF_THE_ROW = {
     "claim_day",
     "claimed_at",
     "clock_scan_at",
+    "day_date",
+    "day_energy_kwh",
+    "open_alerts",
+    "open_critical",
+    "open_high",
+    "open_acked",
+    "logged_at",
 }
 
 
@@ -53,8 +60,8 @@ def test_plants_has_the_declared_and_the_live_fields_and_those_of_the_row() -> N
 @pytest.mark.rule("D2.5", "D4.1")
 def test_the_other_tables_have_their_values_fields() -> None:
     assert columns(metric_snapshots) == names(Snapshot) | {"plant_id", "raw_source"}
-    assert columns(alerts) == names(Alert) | {"plant_id"}
-    assert columns(poll_logs) == names(PollLog) | {"plant_id", "duration_ms"}
+    assert columns(alerts) == names(Alert) | {"plant_id", "owner_customer_id", "plant_deleted"}
+    assert columns(poll_logs) == names(PollLog) | {"plant_id", "duration_ms", "previous_at"}
 
 
 @pytest.mark.parametrize(

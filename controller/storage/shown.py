@@ -1,0 +1,40 @@
+"""What lists of the read API show of a plant beside its own columns: kept on its row, for a page must not look into other tables.
+
+Called by `PostgresStore` with every outcome that it stores.
+"""
+
+from datetime import datetime
+
+from controller.domain.outcome import Outcome
+from controller.domain.plant import Alert, AlertState, Snapshot
+from controller.domain.schedule import local_date
+from integrations.contract import Severity
+
+
+def shown_fields(outcome: Outcome, now: datetime) -> dict[str, object]:
+    """By column of `plants`: the plant's present local day, and its open alerts by number. `now` is the instant of the judgement."""
+    day = _day(outcome, now)
+    alerts = _open_alerts(outcome)
+    return {
+        "day_date": None if day is None else day.date,
+        "day_energy_kwh": None if day is None else day.today_energy_kwh,
+        "open_alerts": len(alerts),
+        "open_critical": sum(alert.severity is Severity.CRITICAL for alert in alerts),
+        "open_high": sum(alert.severity is Severity.HIGH for alert in alerts),
+        "open_acked": sum(alert.state is AlertState.ACKED for alert in alerts),
+    }
+
+
+def _day(outcome: Outcome, now: datetime) -> Snapshot | None:
+    """The newest day up to today: days ahead are what a changed timezone left (DOMAIN 4)."""
+    days = {day.date: day for day in (*outcome.before.days, *outcome.days)}
+    today = local_date(now, outcome.before.declaration.zone)
+    newest = max((date for date in days if date <= today), default=None)
+    return None if newest is None else days[newest]
+
+
+def _open_alerts(outcome: Outcome) -> tuple[Alert, ...]:
+    if not outcome.alerts:
+        return outcome.before.alerts
+    alerts = {alert.id: alert for alert in (*outcome.before.alerts, *outcome.alerts)}
+    return tuple(alert for alert in alerts.values() if alert.is_active)
