@@ -65,7 +65,7 @@ demo-fleet: $(READY) ## On the running demo: N (1000) plants polled each minute 
 
 .PHONY: test
 test: ## Everything below down to `integration`: what a change must pass, under 10 minutes
-	@$(MAKE) lint format-check types imports unit contract integration
+	@$(MAKE) lint format-check types imports generated unit chart contract integration
 
 .PHONY: lint
 lint: $(READY) ## Ruff's rules
@@ -83,9 +83,17 @@ types: $(READY) ## mypy --strict
 imports: $(READY) ## The import contracts of pyproject.toml
 	$(BIN)/lint-imports
 
+.PHONY: generated
+generated: $(READY) ## Is everything that `make generate` makes up to date?
+	$(BIN)/python -m hack.generate --check
+
 .PHONY: unit
 unit: $(READY) ## Pure code: no server, no socket, no clock
 	$(SHORT) -n $(WORKERS) tests/unit
+
+.PHONY: chart
+chart: $(READY) ## The Helm chart, rendered without a cluster
+	$(SHORT) -n $(WORKERS) tests/chart
 
 .PHONY: contract
 contract: $(READY) ## One suite a port, over every implementation of it
@@ -103,11 +111,35 @@ test-faults: $(READY) ## Kill, freeze and cut off real processes, with long outa
 quality: $(READY) ## False alarms and detection delays on a simulated year of 20 places: about 10 minutes (docs/quality.md)
 	$(BIN)/solarinvest quality
 
+.PHONY: deps
+deps: $(READY) ## Is every library that is imported declared, and every declared one imported?
+	$(BIN)/deptry controller integrations
+
+.PHONY: audit
+audit: $(READY) ## Is anything known against the pinned dependencies? Fails, too, where the service cannot be asked
+	@$(BIN)/python -m hack.audit
+
+.PHONY: sbom
+sbom: $(READY) ## Print the bill of materials (CycloneDX) of .venv; the image has its own
+	@$(BIN)/python hack/sbom.py
+
+.PHONY: image
+image: $(READY) ## Build the image solarinvest-monitor of all roles (needs docker)
+	@$(BIN)/python -m hack.image build
+
+.PHONY: image-verify
+image-verify: $(READY) ## Build it twice from nothing: the same layers, and nothing in it that should not be (docs/image.md)
+	@$(BIN)/python -m hack.image verify
+
 .PHONY: e2e
-e2e: ## The system in a kind cluster
-	@echo "E2E NOT RUN: there is no image and no chart yet, so tests in a cluster are not part of this version"
+e2e: $(READY) ## The chart in a kind cluster of its own, as README says, and tests/e2e in it: under 15 minutes (KEEP=1 keeps the cluster)
+	@$(BIN)/python -m hack.e2e
 
 ##@ Change
+
+.PHONY: generate
+generate: $(READY) ## Make what is made from other files: the chart's copy of the resource definition, schema, tables, docs/rules.md
+	$(BIN)/python -m hack.generate
 
 .PHONY: format
 format: $(READY) ## Format, and fix what ruff can fix

@@ -209,14 +209,31 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help
 def api() -> None:
     """Run the read API over HTTP (docs/api.md): plants and alerts to whoever has a token. It reads rows, and writes none."""
     from controller.api import main as api_role
-    from controller.storage.database import Database
+    from controller.api.tokens import TokenChecker
+    from controller.queueing.rates import RequestRates
+    from controller.storage.read_sessions import ReadSessions
+    from controller.storage.reads import Reads
 
     common, database, listen = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.ApiSettings)
-    tokens = conf.read(conf.TokenSettings)
-    _begin_logging(common, database.database_url, tokens.jwt_secret)
-    progress = Progress()
-    probes = _start_probes(common, Metrics(ProcessRole.API, version=_version()), progress)
-    api_role.run(Database(database.database_url, "solarinvest-api"), progress, listen.host, listen.port)
+    tokens, redis_url = conf.read(conf.TokenSettings), None
+    if os.environ.get("REDIS_URL"):
+        redis_url = conf.read(conf.RedisSettings).redis_url
+    jwt_secrets = tuple(secret for secret in (tokens.jwt_secret, tokens.jwt_secret_previous) if secret is not None)
+    _begin_logging(common, database.database_url, *jwt_secrets, *(() if redis_url is None else (redis_url,)))
+    metrics, progress = Metrics(ProcessRole.API, version=_version()), Progress()
+    progress.expect(api_role.LOOP, api_role.LOOP_BOUND_S)
+    probes = _start_probes(common, metrics, progress)
+    api_role.run(
+        Reads(ReadSessions(database.database_url, "solarinvest-api")),
+        RequestRates(redis_url, listen.requests_per_second, metrics.record_rate_fallback),
+        TokenChecker(jwt_secrets),
+        metrics,
+        progress,
+        _clock,
+        host=listen.host,
+        port=listen.port,
+        serves_schema=listen.serves_schema,
+    )
     probes.stop()
 
 
@@ -229,12 +246,16 @@ def api() -> None:
 )
 def token(
     role: Annotated[Role, typer.Option(help="What the bearer may see.")],
-    subject: Annotated[str, typer.Option(help="Who the bearer is; for a CUSTOMER, the ownerCustomerId.", min=1)],
+    subject: Annotated[str, typer.Option(help="Who the bearer is; for a CUSTOMER, the ownerCustomerId.")],
 ) -> None:
     """Print a token for the read API, valid for 15 minutes. Signed with JWT_SECRET, which must be the api's."""
     from controller.api.tokens import mint
 
-    typer.echo(mint(conf.read(conf.TokenSettings).jwt_secret, role, subject, _clock()))
+    secret = conf.read(conf.TokenSettings).jwt_secret
+    try:
+        typer.echo(mint(secret, role, subject, _clock()))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--subject") from None
 
 
 @app.command(

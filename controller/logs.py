@@ -37,6 +37,7 @@ _LOOKED_AT = 65_536
 _SHAPE_MAX = 1_000
 
 _NAMES = "(?:passw(?:or)?d|passphrase|secret|token|authorization|api_?key|credential)"
+_ASSIGNED = r"""(?:["']\s{0,3}[=:]|\s{0,3}=|\s{0,3}:(?=\s{0,3}(?:["']|[^\s,;]{0,100}\d)))"""
 _VALUE = r"""(?:"[^"]{0,1000}"|'[^']{0,1000}'|[^\s,;&"')}\]]+)"""
 SECRET_KEYS = re.compile(f"{_NAMES}|^pass$|database_url|redis_url", re.IGNORECASE)
 _SHAPES = tuple(
@@ -47,8 +48,8 @@ _SHAPES = tuple(
         # JSON Web Tokens, such as those of service accounts, which change while we run.
         (r"(?<![\w-])eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?", REDACTED),
         (r"\b(Bearer)\s{1,3}[\w.~+/=-]{8,}", rf"\1 {REDACTED}"),
-        # password=…, "token": "…", and the like.
-        (rf"""({_NAMES}s?["']?\s{{0,3}}[=:]\s{{0,3}}(?!\[redacted)){_VALUE}""", rf"\1{REDACTED}"),
+        # password=…, "token": "…", and the like; not the next word of a sentence, which has no digit.
+        (rf"""({_NAMES}s?{_ASSIGNED}\s{{0,3}}(?!\[redacted)){_VALUE}""", rf"\1{REDACTED}"),
     )
 )
 _MAY_HAVE_A_SHAPE = re.compile("[:=]|eyJ|Bearer", re.IGNORECASE)

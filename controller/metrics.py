@@ -3,7 +3,7 @@
 Counters rise in the process that did the thing; sum them. Gauges of the fleet are read from Postgres by every operator; take `max by`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +28,7 @@ from integrations.contract import Brand
 
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds: fixtures answer in milliseconds, vendors in seconds, the longest timeout is 30 s."""
+_API_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SLOW_BUCKETS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -131,8 +132,19 @@ class Metrics:
         )
 
         # Loops.
-        self._turns = counter("loop_turns_total", "Turns of the process's loops, by how they ended.", "loop", "result", by=EITHER)
-        self._turn_time = histogram("loop_turn_seconds", "How long a turn of a loop took.", "loop", by=EITHER, buckets=_SLOW_BUCKETS)
+        self._turns = counter("loop_turns_total", "Turns of the process's loops, by how they ended.", "loop", "result", by=EVERY)
+        self._turn_time = histogram("loop_turn_seconds", "How long a turn of a loop took.", "loop", by=EVERY, buckets=_SLOW_BUCKETS)
+
+        # The read API.
+        self._api_requests = counter(
+            "api_requests_total", "Requests to the read API that were answered, by HTTP status.", "route", "method", "code", by=API
+        )
+        self._api_time = histogram(
+            "api_request_seconds", "From a request's header to the end of its answer.", "route", by=API, buckets=_API_BUCKETS
+        )
+        self._rate_fallbacks = counter(
+            "api_rate_fallbacks_total", "Times the read API gave up the queue server and counted requests by itself for a while.", by=API
+        )
 
         # The fleet, as Postgres has it.
         self._plants = gauge("plants", "Live plants by status. From Postgres: take max by (brand, status).", "brand", "status")
@@ -154,6 +166,24 @@ class Metrics:
         self._schedule_lag = gauge("schedule_lag_seconds", "Age of the oldest poll that is due and not claimed.", "brand")
         self._claim_age = gauge("claim_age_seconds", "Age of the oldest job that was claimed and has not ended.", "brand")
         self._mirror_lag = gauge("mirror_lag_seconds", "Age of the oldest change that Kubernetes does not have yet.")
+
+        self._begin_at_zero(tuple(Brand) if brand is None else (brand,))
+
+    def _begin_at_zero(self, brands: Iterable[Brand]) -> None:
+        """Rates are differences: a series that begins with its first count would hide it."""
+        for kind in JobType:
+            self._claims.labels(kind)
+        by_brand = (self._alarms_dropped, self._given_back, self._refusals, self._retries, self._abandoned, self._lost)
+        for brand in brands:
+            for counter in by_brand:
+                counter.labels(brand)
+            for ended in (self._polls, self._days):
+                ended.labels(brand, "success")
+                ended.labels(brand, "error")
+            for error in PollError:
+                self._adapter_errors.labels(brand, error)
+            for status in Status:
+                self._transitions.labels(brand, status)
 
     def exposition(self) -> tuple[bytes, str]:
         """The body of /metrics and its content type."""
@@ -219,6 +249,14 @@ class Metrics:
         """`result` is `ok` or the name of an error type."""
         self._turns.labels(loop, result).inc()
         self._turn_time.labels(loop).observe(seconds)
+
+    def record_api_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """`route` and `method` are of closed lists, with `other` for the rest. `status` 0: the client was gone before the answer."""
+        self._api_requests.labels(route, method, str(status)).inc()
+        self._api_time.labels(route).observe(seconds)
+
+    def record_rate_fallback(self) -> None:
+        self._rate_fallbacks.inc()
 
     def record_dropped(self, brand: Brand, reason: str, count: int = 1) -> None:
         self._dropped.labels(brand, reason).inc(count)

@@ -179,6 +179,10 @@ class ApiSettings(Section):
     """Where the API listens. Loopback unless told otherwise; the chart says 0.0.0.0."""
     port: int = Field(8080, ge=0, le=65535, validation_alias="API_PORT")
     """TCP port of the API; 0 picks a free one."""
+    requests_per_second: int = Field(300, ge=1, le=100_000, validation_alias="API_REQUESTS_PER_SECOND")
+    """What one token may ask, as a mean over 10 s; counted over all copies where REDIS_URL is set. One copy answers about 500 a second."""
+    serves_schema: bool = Field(True, validation_alias="API_SCHEMA")
+    """Whether /schema answers with the OpenAPI document, to whoever asks: it says nothing of any plant."""
 
     @field_validator("host")
     @classmethod
@@ -189,11 +193,13 @@ class ApiSettings(Section):
 class TokenSettings(Section):
     jwt_secret: SecretStr = Field(validation_alias="JWT_SECRET")
     """Signs the API's tokens (HS256). At least 32 bytes."""
+    jwt_secret_previous: SecretStr | None = Field(None, validation_alias="JWT_SECRET_PREVIOUS")
+    """Also accepted, so that no token fails while the secret is changed; unset it 15 minutes after the change. At least 32 bytes."""
 
-    @field_validator("jwt_secret")
+    @field_validator("jwt_secret", "jwt_secret_previous")
     @classmethod
-    def _is_long(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value().encode()) < JWT_SECRET_MIN_BYTES:
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < JWT_SECRET_MIN_BYTES:
             raise ValueError(f"must have at least {JWT_SECRET_MIN_BYTES} bytes")
         return value
 

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 Schema = dict[str, Any]
+HEAD = "| value | default | meaning |"
 
 _NAME = {"type": "string", "minLength": 1}
 DEFINITIONS: Schema = {
@@ -74,7 +75,7 @@ def read(source: str) -> Value:
 def schema(values: Value) -> str:
     """values.schema.json."""
     groups = _groups(values)
-    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Values of solarinvest-monitor"}
+    whole: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Values of solarinvest-monitor"}
     whole |= _schema(values, groups)
     # What a chart that has this one as a dependency hands down to all of them.
     whole["properties"]["global"] = {"type": "object"}
@@ -88,7 +89,7 @@ def schema(values: Value) -> str:
 def table(values: Value) -> str:
     """The values with their defaults and meanings, as a table in Markdown, in the order of values.yaml."""
     rows = [f"| `{value.path}` | `{_shown(value.default)}` | {value.text} |" for value in _described(values)]
-    return "\n".join(["| value | default | meaning |", "|---|---|---|", *rows]) + "\n"
+    return "\n".join([HEAD, "|---|---|---|", *rows]) + "\n"
 
 
 def _below(path: str, node: yaml.MappingNode, default: Mapping[str, Any], lines: list[str]) -> dict[str, Value]:

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from hack import chart_values, rules
+from controller.api import openapi
+from hack import chart_values, cli_page, rules, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "charts" / "solarinvest-monitor"
@@ -59,7 +60,15 @@ def chart_schema() -> str:
 
 
 def chart_readme() -> str:
-    return _with_table(CHART / "README.md", "| value | default |", chart_values.table(_values()))
+    return _with_table(CHART / "README.md", chart_values.HEAD, chart_values.table(_values()))
+
+
+def metrics_page() -> str:
+    return _with_table(ROOT / "docs" / "metrics.md", tables.METRICS_HEAD, tables.metrics())
+
+
+def configuration_page() -> str:
+    return _with_table(ROOT / "docs" / "configuration.md", tables.SETTINGS_HEAD, tables.variables_table())
 
 
 def _values() -> chart_values.Value:
@@ -80,6 +89,10 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "charts/solarinvest-monitor/files/rbac.yaml": chart_rbac,
     "charts/solarinvest-monitor/values.schema.json": chart_schema,
     "charts/solarinvest-monitor/README.md": chart_readme,
+    "docs/cli.md": cli_page.page,
+    "docs/configuration.md": configuration_page,
+    "docs/metrics.md": metrics_page,
+    "docs/openapi.json": lambda: openapi.document().decode(),
     "docs/rules.md": rules.current,
 }
 """Path below the project's folder to what makes its whole text."""

@@ -28,7 +28,7 @@ TOP = 5
 COMPILERS = ("cc", "gcc", "c++", "g++", "ld", "make", "rustc", "go")
 
 SURVEY = """
-import collections, json, os, pathlib, shutil, sys
+import collections, json, pathlib, shutil, sys
 root, found, sizes = pathlib.Path(sys.argv[1]), [], collections.Counter()
 packages = next(root.glob("lib/python*/site-packages"))
 for path in root.rglob("*"):
@@ -36,8 +36,7 @@ for path in root.rglob("*"):
         found.append(str(path))
     if path.is_file() and not path.is_symlink() and packages in path.parents:
         sizes[path.relative_to(packages).parts[0]] += path.stat().st_size
-caches = [str(path) for path in (pathlib.Path("/root/.cache"), pathlib.Path("/tmp")) if os.access(path, os.R_OK) and any(path.iterdir())]
-print(json.dumps({"left": found + caches, "compilers": [name for name in sys.argv[2:] if shutil.which(name)], "sizes": sizes}))
+print(json.dumps({"left": found, "compilers": [name for name in sys.argv[2:] if shutil.which(name)], "sizes": sizes}))
 """
 """Run inside the image: what should not have stayed, and the bytes of each package."""
 
@@ -112,7 +111,7 @@ def survey(tag: str) -> None:
     size = over_base_mb(tag)
     if size > OVER_BASE_MAX_MB:
         raise ImageError(f"{size:.0f} MB on top of {base()}; the limit is {OVER_BASE_MAX_MB}")
-    print(f"no bytecode, pip, cache or compiler; {size:.0f} MB on top of {base()}, of which the {TOP} largest are")
+    print(f"no bytecode, pip or compiler; {size:.0f} MB on top of {base()}, of which the {TOP} largest are")
     for name, bytes_ in sorted(found["sizes"].items(), key=lambda part: -part[1])[:TOP]:
         print(f"  {bytes_ / MEGABYTE:6.1f} MB  {name}")
     print(run_in(tag, "solarinvest", "--version").strip())
@@ -134,6 +133,11 @@ def over_base_mb(tag: str) -> float:
     """Megabytes that the image adds to its base."""
     image, below = (int(docker("image", "inspect", "--format={{.Size}}", name)) for name in (tag, base()))
     return (image - below) / MEGABYTE
+
+
+def exists(tag: str) -> bool:
+    """Does this machine have the image?"""
+    return bool(docker("image", "ls", "--quiet", tag).strip())
 
 
 def docker(*arguments: str, bound_seconds: float = RUN_SECONDS) -> str:

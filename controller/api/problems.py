@@ -20,13 +20,14 @@ class InvalidParameter(msgspec.Struct, frozen=True):
     allowed: str
 
 
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+class Problem(msgspec.Struct, frozen=True):
     """The body of an error answer. Its `type` is about:blank: the status says which kind of problem it is."""
 
     title: str
     status: int
     detail: str
-    invalid_parameters: Sequence[InvalidParameter] = ()
+    type: str = "about:blank"
+    invalid_parameters: Sequence[InvalidParameter] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ProblemError(Exception):
@@ -64,7 +65,7 @@ def unavailable(retry_after_s: int, detail: str = "The data cannot be read just 
 
 def encoded(problem: Problem) -> bytes:
     """The body. Text that is no Unicode (a lone surrogate) never gets here: parameters are decoded strictly."""
-    return msgspec.json.encode({"type": "about:blank", **msgspec.to_builtins(problem)})
+    return msgspec.json.encode(problem)
 
 
 def raw_headers(problem: Problem, headers: Mapping[str, str] = NO_HEADERS) -> list[tuple[bytes, bytes]]:

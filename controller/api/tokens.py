@@ -18,7 +18,7 @@ ISSUER = AUDIENCE = "solarinvest-monitor"
 TOKEN_MAX = 4096
 """Characters. One of ours has about 300."""
 
-Subject = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Subject = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f\ud800-\udfff]+\Z")]
 """As long as an ownerCustomerId may be (docs/plant.md)."""
 
 

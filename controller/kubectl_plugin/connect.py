@@ -155,9 +155,12 @@ def chosen_context(files: list[Path], context: str | None) -> tuple[str, str]:
         names = sorted({named.name for file in read for named in file.contexts or []})
         known = f"; there are: {', '.join(names)}" if names else ""
         raise KubeconfigUnusable(one_line(f"kubeconfig {shown} has no context {chosen}{known}"))
-    if not any(named.name == found.cluster for file in read for named in file.clusters or []):
+    server = next((named.cluster.server for file in read for named in file.clusters or [] if named.name == found.cluster), None)
+    if server is None:
         # The client library would ask localhost instead.
         raise KubeconfigUnusable(one_line(f"kubeconfig {shown} has no cluster {found.cluster!r}, which context {chosen} names"))
+    if not server.startswith(("https://", "http://")):
+        raise KubeconfigUnusable(one_line(f"kubeconfig {shown}: the server of cluster {found.cluster} is no URL: {server}"))
     return chosen, found.namespace or "default"
 
 

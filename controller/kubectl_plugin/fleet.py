@@ -20,7 +20,9 @@ TROUBLE = {Status.RED.value: 0, Status.YELLOW.value: 1, Status.GREY.value: 2, St
 """Worst first. Between GREY and GREEN stands a plant without a status: nobody knows how it is, which is no good news."""
 _NO_STATUS = 3
 _NEVER = datetime.max.replace(tzinfo=UTC)
-RETRY_FIRST_S, RETRY_MAX_S = 1.0, 15.0
+RETRY_FIRST_S, RETRY_MAX_S = 1.0, 5.0
+BETWEEN_WATCHES_S = 0.2
+"""A proxy that ends every watch at once shall not have us ask without a breath."""
 
 Key = tuple[str, str]
 
@@ -89,12 +91,14 @@ class View(msgspec.Struct, frozen=True):
     """When the API server was last heard. None: never yet."""
     trouble: Trouble | None
     """Why it is not heard now."""
+    been_away: bool = False
+    """Whether it has been unreachable before. As it comes back it may refuse for a while what it will allow."""
 
 
 class Follower:
     """Keeps the rows of a fleet current: one list, then watches. A thread; `stop` ends it within the silence bound of a watch.
 
-    While the API server is away, the rows stay as they were, `view` says so, and it is asked again after 1, 2, 4 ... 15 s.
+    While the API server is away, the rows stay as they were, `view` says so, and it is asked again after 1, 2, 4, 5, 5 ... s.
     Memory is one `FleetRow` a plant.
     """
 
@@ -104,6 +108,7 @@ class Follower:
         self._rows: dict[Key, FleetRow] = {}
         self._as_of: datetime | None = None
         self._trouble: Trouble | None = None
+        self._been_away = False
         self._stopping = threading.Event()
         self.changed = threading.Event()
         """Set when there is something new to show; whoever shows it clears it."""
@@ -119,8 +124,8 @@ class Follower:
     def view(self, rows: int) -> View:
         """The worst `rows` plants and the counts of all."""
         with self._lock:
-            every, as_of, trouble = [*self._rows.values()], self._as_of, self._trouble
-        return View(heapq.nsmallest(rows, every, key=by_trouble), counts_of(every), as_of, trouble)
+            every, as_of, trouble, been_away = [*self._rows.values()], self._as_of, self._trouble, self._been_away
+        return View(heapq.nsmallest(rows, every, key=by_trouble), counts_of(every), as_of, trouble, been_away)
 
     def _follow(self) -> None:
         wait_s = RETRY_FIRST_S
@@ -163,18 +168,18 @@ class Follower:
             if self._stopping.is_set():
                 break
         self._note(None)
+        self._stopping.wait(BETWEEN_WATCHES_S)
         return version
 
     def _note(self, trouble: Trouble | None) -> None:
         with self._lock:
             self._trouble = trouble
+            self._been_away |= isinstance(trouble, Unreachable)
             if trouble is None:
                 self._as_of = datetime.now(UTC)
         self.changed.set()
 
 
 def hopeless(view: View) -> Trouble | None:
-    """Trouble that waiting does not mend, when there is nothing to show yet: missing rights, or no Plants in this cluster."""
-    if view.as_of is not None or view.trouble is None or isinstance(view.trouble, Unreachable):
-        return None
-    return view.trouble
+    """Trouble that waiting does not mend: missing rights, or no Plants in this cluster, as the first thing that the API server says."""
+    return None if view.been_away or view.as_of is not None else view.trouble

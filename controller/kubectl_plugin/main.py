@@ -4,7 +4,9 @@ kubectl runs `kubectl-solar` from the PATH (docs/kubectl-solar.md). Here are its
 poll_request and edit.
 """
 
+import os
 import sys
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -25,11 +27,14 @@ from controller.kubectl_plugin.troubles import BadUsage, Exit, Trouble
 HELP = """
 Work with Plants of Solarinvest Monitor, with your own kubeconfig and rights.
 
-`top` and `explain` need to read Plants (ClusterRole solarinvest-plants-viewer), all others to edit them (solarinvest-plants-editor).
+`top` and `explain` need to read Plants (ClusterRole solarinvest-plants-viewer), all others also to edit them (solarinvest-plants-editor).
 """
 EPILOG = (
     "Exit codes: 0 done, 1 refused or the poll failed, 2 usage or kubeconfig, 3 not found, 4 forbidden, 5 API server away, 6 timed out."
 )
+
+COMPLETION = "_KUBECTL_SOLAR_COMPLETE"
+"""Set by a shell that asks how a line may go on."""
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=HELP, epilog=EPILOG)
 
@@ -38,8 +43,23 @@ class Output(StrEnum):
     JSON = "json"
 
 
-Name = Annotated[str, typer.Argument(metavar="PLANT", help="The Plant's name.", show_default=False)]
-Names = Annotated[list[str] | None, typer.Argument(metavar="PLANT...", help="Names of Plants, in one namespace.", show_default=False)]
+def complete_plants(call: typer.Context, incomplete: str) -> list[str]:
+    """Names of Plants for a shell, of the namespace that the line names so far. A shell can show no trouble: then there are none."""
+    options = call.params
+    kubeconfig = options.get("kubeconfig")
+    try:
+        cluster = connect(Path(kubeconfig) if kubeconfig else None, options.get("context"), options.get("namespace"))
+        names = [row.metadata.name for row in Plants(cluster).read_all(cluster.namespace, None).items]
+    except Trouble:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+Name = Annotated[str, typer.Argument(metavar="PLANT", help="The Plant's name.", show_default=False, autocompletion=complete_plants)]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PLANT", help="Names of Plants, in one namespace.", show_default=False, autocompletion=complete_plants),
+]
 Selector = Annotated[
     str | None,
     typer.Option("--selector", "-l", metavar="LABELS", help="Plants with these labels instead of names, as site=north,tier!=lab."),
@@ -49,7 +69,7 @@ Context = Annotated[str | None, typer.Option("--context", metavar="NAME", help="
 Kubeconfig = Annotated[
     Path | None, typer.Option("--kubeconfig", metavar="FILE", help="Default: the files of $KUBECONFIG, else ~/.kube/config.")
 ]
-Format = Annotated[Output | None, typer.Option("--output", "-o", help="A list of objects, one a plant, whose fields stay.")]
+Format = Annotated[Output | None, typer.Option("--output", "-o", help="One list, an object a plant, for programs.")]
 
 
 def main() -> None:
@@ -59,8 +79,11 @@ def main() -> None:
     # A terminal that cannot show a letter shall show another, not a traceback.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
-    # Completion is set up for the program that the shell finds, help is read by people who type it with a space.
-    app(prog_name="kubectl-solar" if any(argument.endswith("-completion") for argument in sys.argv) else "kubectl solar")
+    # Whoever chose insecure-skip-tls-verify in the kubeconfig knows; kubectl does not say it again at every request either.
+    warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+    # Shells complete the program that they find, help is read by people who type it with a space.
+    completing = COMPLETION in os.environ or any(argument.endswith("-completion") for argument in sys.argv)
+    app(prog_name="kubectl-solar" if completing else "kubectl solar")
 
 
 @app.command()
@@ -131,7 +154,7 @@ def poll(
 def ack(
     plant: Name,
     alerts: Annotated[
-        list[str] | None, typer.Argument(metavar="ALERT...", help="Ids of active alerts (kubectl solar explain), or how they begin.")
+        list[str] | None, typer.Argument(metavar="ALERT", help="Ids of active alerts (kubectl solar explain), or how they begin.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All alerts that the status lists.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Take an id that the status does not list: it lists the worst 10 only.")] = False,

@@ -27,11 +27,14 @@ class _Part(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Fields as in the resource. What a hand has written into a status may be anything: what decides nothing is left unchecked."""
 
 
-class Metadata(_Part, frozen=True):
+class Identity(_Part, frozen=True):
     name: str
     namespace: str = ""
-    uid: str = ""
     resource_version: str = ""
+
+
+class Metadata(Identity, frozen=True):
+    uid: str = ""
     generation: int = 0
     annotations: Mapping[str, str] | None = None
 
@@ -110,7 +113,7 @@ class Status(Standing, frozen=True):
 class PlantRow(msgspec.Struct, frozen=True):
     """A Plant of a list: what the fleet's table needs, and nothing that makes a hundred thousand of them heavy."""
 
-    metadata: Metadata
+    metadata: Identity
     spec: Spec = Spec()
     status: Standing = Standing()
 

@@ -10,7 +10,7 @@ from controller.kubectl_plugin.annotations import POLL_REQUESTED_AT, poll_token
 from controller.kubectl_plugin.plants import Plant, Plants
 from controller.kubectl_plugin.results import Said, Targets, print_all
 from controller.kubectl_plugin.text import one_line
-from controller.kubectl_plugin.troubles import Exit, Trouble, Unreachable
+from controller.kubectl_plugin.troubles import Exit, Forbidden, Trouble, Unreachable
 
 ASK_AGAIN_S = 0.5
 """Between two looks at whether a requested poll is done. Most are within a second or two."""
@@ -65,6 +65,10 @@ def _outcome(plants: Plants, pending: _Pending, end: float) -> Said:
         except Unreachable as trouble:
             # The request is written; the answer will be there once the API server is back.
             away = trouble
+        except Forbidden:
+            # As it comes back, an API server may not have read its roles yet.
+            if away is None:
+                raise
 
 
 def _settled(pending: _Pending) -> Said | None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from controller.domain.plant import Status
 from controller.kubectl_plugin.fleet import FleetRow, View
 from controller.kubectl_plugin.text import NOTHING, age, age_of, one_line, rfc3339
+from controller.kubectl_plugin.troubles import Unreachable
 
 COLOURS = {Status.RED.value: "bold red", Status.YELLOW.value: "yellow", Status.GREY.value: "bright_black", Status.GREEN.value: "green"}
 COLUMNS = ("NAME", "BRAND", "STATUS", "REASON", "SINCE", "POWER", "TODAY", "SEEN", "ALERTS", "UNACKED")
@@ -25,16 +26,9 @@ _GAP = "   "
 
 def console() -> Console:
     """Standard output. Lines are never folded, and nothing but what we style is coloured."""
-    terminal = is_terminal()
+    # Rich would colour a pipe where FORCE_COLOR is set; it looks at NO_COLOR itself.
     return Console(
-        force_terminal=terminal,
-        no_color=not terminal or bool(os.environ.get("NO_COLOR")),
-        color_system="standard" if terminal else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=True,
-        legacy_windows=False,
+        color_system="standard" if is_terminal() else None, highlight=False, markup=False, emoji=False, soft_wrap=True, legacy_windows=False
     )
 
 
@@ -101,7 +95,8 @@ def live(view: View, now: datetime, *, namespaces: bool, columns: int) -> Text:
 def _freshness(view: View, now: datetime) -> Text:
     if view.trouble is not None:
         known = "nothing known yet" if view.as_of is None else f"this is how it was {age(now - view.as_of)} ago"
-        return Text(f"API server away, {known}; trying again: {one_line(str(view.trouble))}", "bold red")
+        what = "API server away" if isinstance(view.trouble, Unreachable) else "Not live"
+        return Text(f"{what}, {known}; trying again: {one_line(str(view.trouble))}", "bold red")
     return Text("reading ..." if view.as_of is None else f"{rfc3339(now)}, live; Ctrl-C ends", "dim")
 
 

@@ -28,10 +28,10 @@ log = structlog.get_logger()
 SOURCE = "solarinvest-operator"
 WAITING_MAX = 2_000
 """Events that may wait, a kilobyte each. A brand that dies with 10,000 plants tells of the first few thousand; metrics tell of all."""
-PER_TURN = 100
-"""Events a turn, and a turn a second: a tenth of what statuses need of one core and of the API server."""
-TURN_S = 10.0
-"""Longest that a turn begins another request."""
+PER_TURN = 50
+"""Events a turn, and a turn a second."""
+TURN_S = 0.1
+"""Longest that a turn begins another request: a tenth of the time, however slow core and API server are. Statuses need them more."""
 _NAME_MAX = 200
 """Characters of a Plant's name within an event's, of which Kubernetes allows 253."""
 

@@ -70,7 +70,7 @@ class Before(msgspec.Struct, frozen=True):
         """`shown` is the status as it stands in Kubernetes. None where it is not what we wrote last: what it says never happened."""
         alerts = None if told.alerts is None else frozenset(told.alerts)
         if told.digest is None:
-            return cls({}, alerts or frozenset(), told.ended)
+            return cls({}, alerts or frozenset(), told.ended) if not shown or _is_refused(shown) else None
         return cls(shown, alerts, told.ended) if digest(shown) == told.digest else None
 
 
@@ -86,8 +86,7 @@ def events_between(before: Before, status: Mapping[str, Any], plant: PlantContex
 
 def rejection(before: Mapping[str, Any], refusal: Refusal, generation: int) -> tuple[PlantEvent, ...]:
     """The event of a Plant that is refused, unless `before`, its status until now, has said so already."""
-    accepted = _condition(before, ConditionType.ACCEPTED)
-    if accepted.get("status") == ConditionStatus.FALSE and accepted.get("reason") == refusal.reason:
+    if _is_refused(before) and _condition(before, ConditionType.ACCEPTED).get("reason") == refusal.reason:
         return ()
     message = f"Not monitored: {refusal.message}"
     return (_event(EventReason.REJECTED, message, f"{generation}|{refusal.reason}", is_warning=True),)
@@ -172,6 +171,10 @@ def _fit(text: str, length: int) -> str:
     """Foreign text as one bounded line."""
     line = _UNFIT.sub(" ", text[: length + 1])
     return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def _is_refused(status: Mapping[str, Any]) -> bool:
+    return _condition(status, ConditionType.ACCEPTED).get("status") == ConditionStatus.FALSE
 
 
 def _condition(status: Mapping[str, Any], kind: ConditionType) -> Mapping[str, Any]:

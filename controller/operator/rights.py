@@ -29,6 +29,7 @@ NEEDED = (
     Right("watch", GROUP, PLURAL),
     Right("get", GROUP, f"{PLURAL}/status"),
     Right("patch", GROUP, f"{PLURAL}/status"),
+    Right("create", "", "events"),
 )
 """What manifests/rbac/operator.yaml gives; a test holds them equal."""
 

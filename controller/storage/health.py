@@ -15,8 +15,19 @@ WITHIN_S = 5
 """Seconds for the connection, and for each statement."""
 OLDEST_VERSION = 15
 """Unique indexes in which nulls are equal came with it; migrations make one."""
-_TABLES = ("plants", "alerts", "metric_snapshots", "poll_logs")
+_TABLES = ("plants", "alerts", "metric_snapshots", "poll_logs", "alembic_version")
 _READ, _WRITE = ("SELECT",), ("SELECT", "INSERT", "UPDATE")
+_NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "worker": {
+        "plants": ("SELECT", "UPDATE"),
+        "alerts": _WRITE,
+        "metric_snapshots": _WRITE,
+        "poll_logs": ("INSERT",),
+        "alembic_version": _READ,
+    },
+    "api": dict.fromkeys(_TABLES, _READ),
+}
+"""As docs/security.md grants them. Operator and migrate own the tables instead: they make and drop partitions."""
 
 _SERVER = """
 SELECT current_setting('server_version'), current_setting('server_version_num')::integer / 10000, pg_is_in_recovery(),
@@ -107,14 +118,16 @@ def _revision(connection: psycopg.Connection[tuple[Any, ...]]) -> str | None:
 
 
 def _missing(may_create: bool, rights: dict[str, tuple[bool, bool, set[str]]]) -> dict[str, tuple[str, ...]]:
-    """The operator makes and drops daily partitions, for which Postgres wants the owner; so do migrations (docs/security.md)."""
     there = {name: (owns, verbs) for name, (exists, owns, verbs) in rights.items() if exists}
 
-    def lacking(verbs: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(f"{verb} on {name}" for name, (_, held) in there.items() for verb in verbs if verb not in held)
+    def lacking(needs: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        return tuple(f"{verb} on {name}" for name, (_, held) in there.items() for verb in needs[name] if verb not in held)
 
-    owner = (*(() if may_create else ("CREATE on the schema",)), *(f"ownership of {name}" for name, (owns, _) in there.items() if not owns))
-    return {"operator": owner, "worker": lacking(_WRITE), "api": lacking(_READ), "migrate": owner}
+    owner: tuple[str, ...] = () if may_create else ("CREATE on the schema",)
+    foreign = [name for name, (owns, _) in there.items() if not owns]
+    if foreign:
+        owner += ("ownership of the tables",) if len(foreign) == len(there) else (f"ownership of {', '.join(foreign)}",)
+    return {"operator": owner, "worker": lacking(_NEEDS["worker"]), "api": lacking(_NEEDS["api"]), "migrate": owner}
 
 
 def _cause(message: str) -> str:

@@ -25,6 +25,8 @@ QUEUE_FOR_S = 1.0
 """Longest wait for one of the sessions: when all of them are busy for that long, waiting longer only makes the queue longer."""
 AWAY_FOR_S = 1.0
 """After a connection that failed, nobody tries again for so long: requests are answered at once."""
+ANSWERED_FOR_S = 1.0
+"""A database that has just answered somebody is taken for reachable for so long: probes by anybody cost it nothing."""
 STALE_WITHIN_S = 0.5
 """An idle session that a restart of the server has ended fails within this; one that takes longer says that the server hangs."""
 
@@ -38,6 +40,8 @@ _OPTIONS = " ".join(
         # Each statement has an index that bounds what it reads; a plan that reads a table through looks cheaper only to a guess.
         "enable_seqscan=off",
         "enable_bitmapscan=off",
+        # Else the planner takes a row that was read once for cached, and prefers the small key to the index that holds the filters.
+        "effective_cache_size=1MB",
     )
 )
 
@@ -55,7 +59,7 @@ class ReadSessions:
         self._conninfo = _read_only(conninfo(url, application_name))
         self._idle: deque[ReadSession] = deque()
         self._places = threading.BoundedSemaphore(max_sessions)
-        self._away_until = 0.0
+        self._away_until = self._answered_until = 0.0
 
     def run(self, work: Callable[[ReadSession], T]) -> T:
         """What `work` returns, called with a session; again with a fresh one if the first had ended while it was idle.
@@ -68,12 +72,16 @@ class ReadSessions:
             raise StoreUnavailable("all sessions are busy")
         try:
             with translated_errors():
-                return self._on_some_session(work)
+                found = self._on_some_session(work)
+            self._answered_until = time.monotonic() + ANSWERED_FOR_S
+            return found
         finally:
             self._places.release()
 
     def is_reachable(self) -> bool:
-        """Whether the database answers a query now."""
+        """Whether the database answers a query, now or a moment ago."""
+        if time.monotonic() < self._answered_until:
+            return True
         try:
             self.run(lambda session: session.execute("SELECT 1"))
         except StoreUnavailable:
@@ -129,6 +137,7 @@ class ReadSessions:
         return session
 
     def _note_away(self) -> None:
+        self._answered_until = 0.0
         self._away_until = time.monotonic() + AWAY_FOR_S
 
 

@@ -6,7 +6,7 @@ is part of each statement: `owner` None sees all, else the rows of that ownerCus
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,8 @@ T = TypeVar("T")
 K = TypeVar("K")
 P = TypeVar("P", bound="ShownPlant")
 V = TypeVar("V", bound="ShownPlant | ShownSnapshot")
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 SNAPSHOT_DAYS = 30
 POLL_LOGS = 10
@@ -65,23 +67,23 @@ class ShownPlant(msgspec.Struct, frozen=True, kw_only=True):
     poll_interval_s: int
     suspend: bool
     status_policy: StatusPolicy
-    created_at: datetime
+    created_at: Instant
     integration: Integration
     status: Status
     reason: Reason
-    status_since: datetime | None
-    last_seen_at: datetime | None
-    sampled_at: datetime | None
+    status_since: Instant | None
+    last_seen_at: Instant | None
+    sampled_at: Instant | None
     current_power_w: float | None
     grid_injection_power_w: float | None
     total_energy_kwh: float | None
     today_energy_kwh: float | None
     """Of the plant's present local day; None where that has no row."""
-    last_poll_at: datetime | None
-    last_success_at: datetime | None
+    last_poll_at: Instant | None
+    last_success_at: Instant | None
     last_error: PollError | None
     consecutive_failures: int
-    next_poll_at: datetime | None
+    next_poll_at: Instant | None
     open_alerts: OpenAlerts
 
 
@@ -96,11 +98,11 @@ class ShownAlert(msgspec.Struct, frozen=True, kw_only=True):
     vendor_alarm_code: str | None
     device_sn: str | None
     message: str
-    opened_at: datetime
-    last_seen_at: datetime
-    acked_at: datetime | None
+    opened_at: Instant
+    last_seen_at: Instant
+    acked_at: Instant | None
     acked_by: str | None
-    resolved_at: datetime | None
+    resolved_at: Instant | None
 
 
 class ShownSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +115,8 @@ class ShownSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     current_power_w: float | None
     total_energy_kwh: float | None
     grid_injection_power_w: float | None
-    last_seen_at: datetime | None
-    source_sampled_at: datetime | None
+    last_seen_at: Instant | None
+    source_sampled_at: Instant | None
     raw_source: str
     backfilled: bool
 
@@ -127,8 +129,8 @@ class ShownPollLog(msgspec.Struct, frozen=True, kw_only=True):
     status: PollStatus
     duration_ms: int
     adapter_error_type: PollError | None
-    started_at: datetime
-    finished_at: datetime
+    started_at: Instant
+    finished_at: Instant
 
 
 class ShownPlantDetail(ShownPlant, frozen=True, kw_only=True):

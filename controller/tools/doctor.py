@@ -3,6 +3,7 @@
 Groups of checks run at once, each on a thread of its own and within a bound; what they find is one list, in a fixed order.
 """
 
+import importlib
 import queue
 import threading
 import time
@@ -109,6 +110,9 @@ def examine(subject: Subject, within_s: float = WITHIN_S) -> Report:
         "queue server": lambda: queue_server(subject.redis_url),
         "kubernetes": lambda: kubernetes(subject.kubeconfig, subject.is_in_pod),
     }
+    if subject.kubeconfig is not None or subject.is_in_pod:
+        # Seconds of loading, which are not the API server's: before the clock runs, and only where it is asked.
+        importlib.import_module("controller.operator.rights")
     redaction = Redaction([secret for secret in (subject.database_url, subject.redis_url) if secret is not None])
     found = [_printable(finding, redaction) for finding in _at_once(groups, within_s)]
     return Report(all(finding.state is not State.FAILED for finding in found), subject.version, found)
@@ -219,7 +223,6 @@ def kubernetes(kubeconfig: Path | None, is_in_pod: bool) -> Iterable[Finding]:
     if kubeconfig is None and not is_in_pod:
         yield skipped("kubernetes", "KUBECONFIG is not set, and this is no pod; only the operator needs it")
         return
-    # Imported here: the client takes seconds to load, and most who ask are not in its way.
     from controller.operator import kubernetes_api, rights
 
     try:
@@ -257,7 +260,10 @@ def _database_rights(health: database_health.DatabaseHealth) -> Finding:
     enough = [role for role, missing in health.missing.items() if not missing]
     if len(enough) == len(health.missing):
         return ok("database rights", f"enough for {', '.join(enough)}")
-    lacking = "; ".join(f"{role}: no {', '.join(missing)}" for role, missing in health.missing.items() if missing)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for role, missing in health.missing.items():
+        alike.setdefault(missing, []).append(role)
+    lacking = "; ".join(f"{' and '.join(roles)}: no {', no '.join(missing)}" for missing, roles in alike.items() if missing)
     advice = "docs/security.md has the GRANTs of each role; right for a role that is not named here"
     if not enough:
         return failed("database rights", lacking, advice)

@@ -22,7 +22,7 @@ SECTIONS: Mapping[str, tuple[type[conf.Section], ...]] = {
         conf.LimitSettings,
     ),
     "worker": (conf.CommonSettings, conf.DatabaseSettings, conf.RedisSettings, conf.IntegrationSettings, conf.LimitSettings),
-    "api": (conf.CommonSettings, conf.DatabaseSettings, conf.ApiSettings, conf.TokenSettings),
+    "api": (conf.CommonSettings, conf.DatabaseSettings, conf.RedisSettings, conf.ApiSettings, conf.TokenSettings),
     "migrate": (conf.CommonSettings, conf.DatabaseSettings),
 }
 SECRETS = {"DATABASE_URL": "postgresql://u:p@h/d", "REDIS_URL": "redis://h", "JWT_SECRET": "k" * 32, "JWT_SECRET_PREVIOUS": "l" * 32}

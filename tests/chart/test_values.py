@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import helm_python
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
 from tests.chart.conftest import SETS
-from tests.chart.rendering import CHART, NAMESPACE, Rendered, render
+from tests.chart.rendering import CHART, NAMESPACE, ROOT, Rendered, render
 
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -113,6 +113,45 @@ def test_what_is_there_is_not_asked_for(given: dict[str, Any], told: list[str]) 
 def test_two_servers_for_one_thing_are_refused(extra: dict[str, Any]) -> None:
     with pytest.raises(helm_python.HelmRenderError, match="are both set: choose one"):
         render({**SETS["demo"], **extra})
+
+
+# What the READMEs say
+
+
+def installations() -> list[tuple[str, dict[str, Any]]]:
+    """Page and values of every `helm install` and `helm upgrade` of this chart on our pages that sets values."""
+    return [
+        (page.name, helm_python.parse_set_string(",".join(re.findall(r"--set (\S+)", line))))
+        for page in (ROOT / "README.md", CHART / "README.md", ROOT / "docs" / "kubernetes.md")
+        for line in re.findall(r"^helm (?:install|upgrade) .*--set .*$", page.read_text(), re.MULTILINE)
+    ]
+
+
+def test_the_commands_of_our_pages_render() -> None:
+    assert {page for page, _ in installations()} == {"README.md", "kubernetes.md"}
+    for page, values in installations():
+        render(values if page == "README.md" else _merged(SETS["demo"], values))
+
+
+def test_the_values_of_the_chart_s_readme_render() -> None:
+    [text] = re.findall(r"```yaml\n# my-values\.yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
+    made = render(yaml.safe_load(text))
+    assert made.of("PodMonitor")
+    assert made.of("Secret") == []
+
+
+def test_the_readme_says_where_values_may_stand_for_one_role() -> None:
+    """Its sentence counts the keys."""
+    groups = re.findall(r"\{.*\bgroup: pod\b.*\}\n(\w+):", (CHART / "values.yaml").read_text())
+    assert len(groups) == 10
+    assert groups[0] == "podAnnotations"
+    assert [key for key in SCHEMA["properties"] if key != "global"][-10:] == groups
+
+
+def _merged(one: Any, other: Any) -> Any:
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return other
+    return one | {key: _merged(one.get(key), value) for key, value in other.items()}
 
 
 # After an installation

@@ -34,7 +34,7 @@ from controller.polling.ports import PlantStore
 from controller.scheduling.ports import ScheduleStore
 from controller.storage.database import Database
 from controller.storage.memory import MemoryStore
-from controller.storage.ports import ApplyResult, MirrorAck, MirrorBooks, SilentPlant
+from controller.storage.ports import ApplyResult, MirrorAck, MirrorBooks, SilentPlant, Told
 from controller.storage.ports import Store as OperatorStore
 from controller.storage.store import PostgresStore
 from integrations.contract import Alarm, AlarmList, Brand, Reading, Severity
@@ -823,6 +823,49 @@ def test_a_status_changed_by_hand_is_mirrored_again(world: World) -> None:
     assert world.store.lease_for_mirror(10, NOW, 30) == [plant_id]
 
 
+def acknowledge(world: World, plant_id: UUID, resource_version: int = 11) -> PlantContext:
+    """The plant as it stands, told to Kubernetes."""
+    context = world.context(plant_id)
+    alerts = tuple(alert.id for alert in context.alerts)
+    world.store.acknowledge([MirrorAck(plant_id, context.version, resource_version, "digest", alerts)], NOW)
+    return context
+
+
+def test_the_alerts_that_were_told_are_remembered_and_which_of_them_have_ended(world: World) -> None:
+    plant_id = world.apply()
+    assert world.store.told([plant_id]) == {plant_id: Told(None, None)}
+    assert world.store.told([]) == {}
+    acknowledge(world, plant_id)
+    assert world.store.told([plant_id]) == {plant_id: Told("digest", ())}
+    world.poll(NOW, seen(NOW, alarm("1"), alarm("2")))
+    assert world.store.told([plant_id]) == {plant_id: Told("digest", ())}, "these have opened since"
+    active = acknowledge(world, plant_id, 12).alerts
+    world.poll(NOW + HOUR, seen(NOW + HOUR, alarm("2"), alarm("3")))
+    told = world.store.told([plant_id])[plant_id]
+    assert set(told.alerts or ()) == {alert.id for alert in active}
+    assert [(alert.vendor_alarm_code, alert.state) for alert in told.ended] == [("1", AlertState.RESOLVED)]
+    acknowledge(world, plant_id, 13)
+    assert world.store.told([plant_id])[plant_id].ended == ()
+
+
+def test_another_object_of_a_plant_has_been_told_nothing(world: World) -> None:
+    plant_id = world.apply()
+    world.poll(NOW, seen(NOW, alarm("1")))
+    acknowledge(world, plant_id)
+    world.store.delete(ROOF.namespace, ROOF.name, ROOF.uid, 20, NOW)
+    world.apply(replace(ROOF, uid="uid-again"), version=21)
+    assert world.store.told([plant_id]) == {plant_id: Told(None, None)}
+
+
+def test_an_object_that_was_refused_meanwhile_has_been_told_its_alerts_and_no_status(world: World) -> None:
+    plant_id = world.apply()
+    world.poll(NOW, seen(NOW, alarm("1")))
+    (active,) = acknowledge(world, plant_id).alerts
+    world.store.delete(ROOF.namespace, ROOF.name, ROOF.uid, 20, NOW)
+    world.apply(replace(ROOF, generation=2), version=21)
+    assert world.store.told([plant_id]) == {plant_id: Told(None, (active.id,))}
+
+
 def test_a_deleted_plant_is_not_mirrored(world: World) -> None:
     plant_id = world.apply()
     world.store.delete(ROOF.namespace, ROOF.name, ROOF.uid, 11, NOW)
@@ -862,7 +905,7 @@ def test_a_plant_whose_credentials_were_refused_is_counted_as_paused(world: Worl
     assert world.store.fleet(NOW + HOUR).paused[Brand.SOLIS] == 1
 
 
-@pytest.mark.rule("D6.23")
+@pytest.mark.rule("D6.24")
 def test_a_plant_is_silenced_until_its_instant_and_counted_as_ever(world: World) -> None:
     world.apply(named("loud"))
     world.apply(named("silent", brand=Brand.DELE, silence_until=NOW + HOUR))
@@ -875,12 +918,13 @@ def test_silent_plants_come_page_by_page_and_only_those_that_somebody_should_hea
     ids = sorted(world.apply(named(name, latitude=-23.5, longitude=-46.6)) for name in "abc")
     for plant_id in ids:
         store(world, plant_id, last_seen_at=NOW - 2 * HOUR - SECOND)
-    for name, live in {
+    others: dict[str, dict[str, Any]] = {
         "seen": {"last_seen_at": NOW - 2 * HOUR},
         "never": {},
         "red": {"last_seen_at": NOW - 30 * HOUR, "status": Status.RED},
         "paused": {"last_seen_at": NOW - 30 * HOUR, "integration": Integration.PAUSED_AUTH_ERROR},
-    }.items():
+    }
+    for name, live in others.items():
         store(world, world.apply(named(name)), **live)
     store(world, world.apply(named("silenced", silence_until=NOW + SECOND)), last_seen_at=NOW - 3 * HOUR)
     gone = named("gone")

@@ -30,7 +30,7 @@ def solar(kubeconfig: Path, *arguments: str, env: Mapping[str, str] | None = Non
 
 def declare(cluster: ControlPlane, name: str, namespace: str = "default", **fields: Any) -> None:
     """A Plant; `fields` are `labels`, `annotations`, `spec` and `status` (as only the operator may write it)."""
-    metadata = {"name": name, **{key: fields[key] for key in ("labels", "annotations") if key in fields}}
+    metadata: dict[str, Any] = {"name": name, **{key: fields[key] for key in ("labels", "annotations") if key in fields}}
     spec = {"brand": "SOLIS", "vendorPlantId": name, **fields.get("spec", {})}
     body = {"apiVersion": "monitor.solarinvest.info/v1alpha1", "kind": "Plant", "metadata": metadata, "spec": spec}
     created = cluster.request("POST", f"{PLANTS}/namespaces/{namespace}/plants", body)

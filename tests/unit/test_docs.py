@@ -1,17 +1,13 @@
 """The pages say what the code says: metrics, settings, words, links, references; and nothing about the machine they were written on."""
 
-import ast
-import inspect
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic_core import PydanticUndefined
 
-from controller import settings
-from controller.metrics import Metrics
+from hack.tables import variables
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -34,56 +30,7 @@ def pages() -> list[Path]:
     return [path for path in tracked() if path.suffix == ".md"]
 
 
-def rows(page: Path) -> list[list[str]]:
-    """Cells of a page's table rows that begin with a name in backticks."""
-    lines = [line.strip() for line in page.read_text().splitlines() if line.strip().startswith("| `")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-
-
-# Metrics
-
-
-def test_the_page_of_metrics_lists_every_metric_as_the_code_has_it() -> None:
-    page = {name.strip("`"): tuple(cells) for name, *cells in rows(DOCS / "metrics.md")}
-    code = {
-        name: (metric.kind, ", ".join(f"`{label}`" for label in metric.labels) or "none", metric.text, ", ".join(metric.roles))
-        for name, metric in Metrics().names().items()
-    }
-    assert page == code
-
-
-# Settings
-
-
-def variables() -> Iterator[tuple[str, str, str]]:
-    """Name, default and reason of every environment variable, from settings.py."""
-    for section in vars(settings).values():
-        if not (inspect.isclass(section) and issubclass(section, settings.Section)) or section is settings.Section:
-            continue
-        reasons = docstrings_of_fields(section)
-        for name, field in section.model_fields.items():
-            yield str(field.validation_alias), shown(field.default), reasons.get(name, "")
-
-
-def docstrings_of_fields(section: type) -> dict[str, str]:
-    [body] = ast.parse(inspect.getsource(section)).body
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for field, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
-            found[field.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
-    return found
-
-
-def shown(default: object) -> str:
-    if default is PydanticUndefined:
-        return "required"
-    return "unset" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
-
-
-def test_the_page_of_settings_lists_every_variable_with_its_default_and_reason() -> None:
-    page = {name.strip("`"): (default, reason) for name, default, reason in rows(DOCS / "configuration.md")}
-    assert page == {name: (default, reason) for name, default, reason in variables()}
+# Settings and metrics: the tables are made by hack/generate.py, and tests/unit/test_generate.py compares them
 
 
 def test_every_variable_has_a_reason() -> None:

@@ -272,6 +272,8 @@ def test_no_half_of_a_secret_is_left_where_a_long_text_is_cut(at: int) -> None:
         ("{'token': 'abcdef123456'}", "abcdef123456"),
         ('"client_secret":"abc def 123456"', "abc def"),
         ("host=db password=abc123456 dbname=solar", "abc123456"),
+        ("user: {token: hunter2hunter2}", "hunter2hunter2"),
+        ("token: 'no digits here'", "no digits"),
         ("GET /?api_key=abc123456&x=1", "abc123456"),
         ("got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjIn0.c2lnbmF0dXJl there", "c2lnbmF0dXJl"),
         ("postgresql://solar:p@ss@db/solar", "p@ss"),
@@ -292,6 +294,8 @@ def test_what_looks_like_a_secret_is_taken_out_though_nobody_told(text: str, hid
         "https://host/a:b@c",
         "bypass tokens passed",
         "no Kubernetes identity: set KUBECONFIG",
+        "JWT_SECRET: must have at least 32 bytes",
+        "unexpected token: }",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:

@@ -57,6 +57,8 @@ def filled() -> Metrics:
     metrics.record_repair()
     metrics.record_event("HealthChanged", "posted")
     metrics.record_event_wait()
+    metrics.record_api_request("/api/v1/plants", "GET", 200, 0.01)
+    metrics.record_rate_fallback()
     metrics.record_turn("tick", "ok", 0.1)
     metrics.record_dropped(Brand.SOLIS, "broken")
     metrics.record_given_back(Brand.SOLIS, 1)
@@ -225,6 +227,18 @@ def test_a_metric_of_another_role_is_counted_nowhere_and_harms_nobody() -> None:
     metrics.record_patch()
     metrics.set_fleet(FLEET)
     assert samples(metrics) == {}
+
+
+def test_what_is_counted_by_brand_is_shown_before_it_is_counted_first() -> None:
+    """Else a rate would not see the first one: it is a difference."""
+    text = Metrics(ProcessRole.WORKER, Brand.DELE).exposition()[0].decode()
+    assert 'solarinvest_polls_total{brand="DELE",result="error"} 0.0' in text
+    assert 'solarinvest_adapter_errors_total{brand="DELE",type="RATE_LIMIT_EXCEEDED"} 0.0' in text
+    assert "SOLIS" not in text
+    lost = re.findall(
+        r'^solarinvest_jobs_lost_total{brand="(.*)"} 0.0', Metrics(ProcessRole.OPERATOR).exposition()[0].decode(), re.MULTILINE
+    )
+    assert set(lost) == set(Brand)
 
 
 def test_a_process_says_what_it_is() -> None:

@@ -32,6 +32,7 @@ runAsNonRoot: true
 runAsUser: {{ . }}
 runAsGroup: {{ . }}
 fsGroup: {{ . }}
+# PostgreSQL refuses data that its group may write to.
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
@@ -184,14 +185,14 @@ spec:
             periodSeconds: 2
             timeoutSeconds: 5
             failureThreshold: 60
-          # Red once a loop has not come round: a server that is away is no reason to be killed.
+          # Red once a loop has not come round: a server that is away is no reason to be killed, nor is a minute on a node that is too busy.
           livenessProbe:
             httpGet:
               path: /healthz
               port: metrics
             periodSeconds: 10
             timeoutSeconds: 5
-            failureThreshold: 3
+            failureThreshold: 6
           readinessProbe:
             httpGet:
               {{- if $isApi }}

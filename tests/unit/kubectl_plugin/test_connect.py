@@ -81,6 +81,7 @@ CASES = [
     "contexts of another shape",
     "no cluster of that name",
     "a cluster without a server",
+    "a server that is no URL",
     "a user of another shape",
     "an authority that is not there",
     "a credential plugin that is not there",
@@ -105,6 +106,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         "contexts of another shape": (alone("shape", contexts={"a": 1}, current_context="a"), "contexts"),
         "no cluster of that name": (alone("clusters", **base, clusters=[cluster("b")]), "has no cluster 'a', which context a names"),
         "a cluster without a server": (alone("server", **base, clusters=[{"name": "a", "cluster": {}}]), "missing required field `server`"),
+        "a server that is no URL": (alone("url", **base, clusters=[{"name": "a", "cluster": {"server": "a:6443"}}]), "is no URL: a:6443"),
         "a user of another shape": (alone("user", **base, clusters=[cluster("a")], users=[{"name": "a", "user": 7}]), "context a"),
         "an authority that is not there": (
             alone("authority", **base, clusters=[cluster("a", **{"certificate-authority": "nowhere"})], users=[user("a")]),

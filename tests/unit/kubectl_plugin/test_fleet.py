@@ -1,13 +1,20 @@
+import threading
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
+from typing import cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.domain.plant import Status
-from controller.kubectl_plugin.fleet import TROUBLE, FleetRow, View, by_trouble, counts_of, hopeless
-from controller.kubectl_plugin.troubles import Forbidden, NotFound, Unreachable
+from controller.kubectl_plugin import fleet
+from controller.kubectl_plugin.fleet import TROUBLE, FleetRow, Follower, View, by_trouble, counts_of, hopeless
+from controller.kubectl_plugin.plants import Change, Page, PlantRow, Plants
+from controller.kubectl_plugin.troubles import Expired, Forbidden, NotFound, Trouble, Unreachable
+from hack.devstack.waiting import wait_until
 from tests.unit.kubectl_plugin.plants import NOW, ago, listed
 
 HEALTHS = st.sampled_from([None, "GREY", "RED", "YELLOW", "GREEN"])
@@ -57,8 +64,59 @@ def test_a_status_written_by_hand_does_not_break_the_table() -> None:
 
 
 def test_only_what_waiting_does_not_mend_and_only_before_the_first_list_is_hopeless() -> None:
-    assert hopeless(View([], {}, None, Unreachable("away"))) is None
+    assert hopeless(View([], {}, None, Unreachable("away"), been_away=True)) is None
     assert hopeless(View([], {}, None, None)) is None
     for trouble in (Forbidden("no"), NotFound("no")):
         assert hopeless(View([], {}, None, trouble)) is trouble
         assert hopeless(View([], {}, NOW - timedelta(hours=1), trouble)) is None
+        assert hopeless(View([], {}, None, trouble, been_away=True)) is None, "roles are not read yet as an API server starts"
+
+
+class Scripted:
+    """An API server that answers each list and each watch with the next of its answers, and then goes on as it last was."""
+
+    def __init__(self, *answers: Trouble | list[PlantRow | Change]) -> None:
+        self._answers = list(answers)
+        self._over = threading.Event()
+
+    def pages(self, *_: object) -> Iterator[Page]:
+        yield Page([row for row in self._next() if isinstance(row, PlantRow)], "1")
+
+    def changes(self, *_: object) -> Iterator[Change]:
+        yield from (change for change in self._next() if isinstance(change, Change))
+
+    def _next(self) -> list[PlantRow | Change]:
+        if not self._answers:
+            self._over.wait(10)
+            raise Unreachable("over")
+        answer = self._answers.pop(0)
+        if isinstance(answer, Trouble):
+            raise answer
+        return answer
+
+
+def followed(monkeypatch: pytest.MonkeyPatch, *answers: Trouble | list[PlantRow | Change]) -> Follower:
+    monkeypatch.setattr(fleet, "RETRY_FIRST_S", 0.0)
+    monkeypatch.setattr(fleet, "RETRY_MAX_S", 0.0)
+    follower = Follower(cast(Plants, Scripted(*answers)), None, None)
+    follower.start()
+    return follower
+
+
+def test_the_follower_lists_watches_and_lists_again_after_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = listed("first", "GREEN"), listed("second", "RED"), listed("third", "GREY")
+    follower = followed(
+        monkeypatch,
+        Unreachable("away"),
+        Forbidden("its roles are not read yet"),
+        [first, second],
+        [Change(True, first, "2"), Change(False, listed("second", "YELLOW"), "3"), Change(False, None, "4")],
+        Expired("too old"),
+        [second, third],
+        [Change(False, first, "9")],
+    )
+    wait_until(lambda: follower.view(10).counts == {"RED": 1, "GREY": 1, "GREEN": 1}, 10, "all answers to be followed")
+    view = follower.view(2)
+    assert [row.name for row in view.rows] == ["second", "third"]
+    assert (view.trouble, view.been_away) == (None, True)
+    follower.stop()

@@ -6,7 +6,7 @@ import pytest
 from controller.kubectl_plugin import render
 from controller.kubectl_plugin.fleet import FleetRow, View, counts_of
 from controller.kubectl_plugin.render import json_row, live, summary, table
-from controller.kubectl_plugin.troubles import Unreachable
+from controller.kubectl_plugin.troubles import Forbidden, Unreachable
 from tests.unit.kubectl_plugin.plants import NOW, ago, listed
 
 RED = FleetRow.of(
@@ -81,6 +81,8 @@ def test_the_live_screen_says_that_the_api_server_is_away_and_how_old_it_is() ->
     assert lines[0].startswith("3 plants:")
     assert lines[1] == "API server away, this is how it was 40s ago; trying again: refused?"
     assert lines[-1] == "... and 1 more"
+    expired = live(View(rows, counts, NOW, Forbidden("401")), NOW, namespaces=False, columns=200).plain
+    assert "Not live, this is how it was 0s ago; trying again: 401" in expired
     never = live(View([], {}, None, Unreachable("refused")), NOW, namespaces=False, columns=200).plain
     assert "nothing known yet" in never
     assert "2026-01-15T15:00:00Z, live" in live(View(rows, counts, NOW, None), NOW, namespaces=False, columns=200).plain

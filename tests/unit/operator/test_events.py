@@ -117,7 +117,12 @@ def waiting(**live: Any) -> PlantContext:
 
 def test_a_new_plant_makes_no_event_until_it_is_judged() -> None:
     assert between(None, waiting()) == []
-    pending = {"integration": Integration.PENDING_DOCS, "status": Status.GREY, "reason": Reason.PENDING_DOCS, "last_success_at": None}
+    pending: dict[str, Any] = {
+        "integration": Integration.PENDING_DOCS,
+        "status": Status.GREY,
+        "reason": Reason.PENDING_DOCS,
+        "last_success_at": None,
+    }
     assert between(None, row(**pending)) == []
 
 
@@ -286,9 +291,10 @@ def test_a_status_that_somebody_else_has_written_is_nothing_to_compare_with() ->
     assert Before.of({}, told) is None
 
 
-def test_an_object_of_which_nothing_was_told_has_said_nothing_whatever_its_status_says() -> None:
+def test_an_object_of_which_nothing_was_told_has_said_nothing_also_where_it_was_refused() -> None:
     fault = alert(1)
-    assert Before.of({"health": "RED"}, Told(None, None)) == Before({}, frozenset())
+    assert Before.of({}, Told(None, None)) == Before({}, frozenset())
+    assert Before.of({"health": "RED"}, Told(None, None)) is None, "a first patch that was never acknowledged, or somebody else's"
     accepted_again = Before.of(refused_document(REFUSAL, resource(), NOW), Told(None, (fault.id,)))
     assert accepted_again == Before({}, frozenset({fault.id})), "its alerts were told before it was refused"
 

@@ -3,6 +3,7 @@ at most once, and where nobody interferes exactly once. The store is in memory, 
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -49,7 +50,7 @@ class Cluster:
     def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
         if resource_version != self.body["metadata"]["resourceVersion"]:
             raise ObjectChanged(name)
-        self.write({key: value for key, value in merged(self.body.get("status", {}), status).items()})
+        self.write(merged(self.body.get("status", {}), status))
         return deepcopy(self.body)
 
     def write(self, status: Mapping[str, Any]) -> None:
@@ -101,7 +102,7 @@ class World:
         self.store, self.cluster, self.metrics = Forgetful(), Cluster(), Metrics()
         self.told: list[tuple[PlantResource, PlantEvent]] = []
         self.between: Callable[[], None] = lambda: None
-        self.mirrors = [self._mirror(), self._mirror()]
+        self.mirrors = [self.a_mirror(), self.a_mirror()]
         self.alerts: dict[int, Alert] = {}
         self.declare()
 
@@ -109,7 +110,7 @@ class World:
     def plant_id(self) -> UUID:
         return self.cluster.resource.plant_id
 
-    def _mirror(self) -> Mirror:
+    def a_mirror(self) -> Mirror:
         api, changes = cast(PlantsApi, self.cluster), cast(ChangeListener, Silent())
         return Mirror(self.store, changes, api, self.metrics, lambda: self.now, self._stop, self._announce)
 
@@ -163,10 +164,8 @@ class World:
         """A turn of one mirror, `between` its reading of the row and its patch. Whatever a former one had leased is free again."""
         self.now += timedelta(seconds=LEASE_S + 1)
         self.between = between
-        try:
+        with suppress(StoreUnavailable):
             self.mirrors[number].turn()
-        except StoreUnavailable:
-            pass
         self.between = lambda: None
 
     def settle(self) -> None:
@@ -217,6 +216,7 @@ def play(world: World, step: tuple[Any, ...]) -> None:
 
 
 @given(FOUL)
+@example([("kill",), ("judged", Status.GREY, frozenset(), 0), ("turn", 0), ("hand",)])
 @example([("judged", Status.RED, frozenset({1}), 1), ("kill",), ("turn", 0), ("judged", Status.GREEN, frozenset(), 0), ("turn", 1)])
 def test_nothing_is_told_twice_whatever_happens(steps: list[tuple[Any, ...]]) -> None:
     world = World()
@@ -267,7 +267,7 @@ def test_an_operator_that_starts_again_tells_nothing() -> None:
     world.change(Status.RED, range(1, 15), failures=2)
     world.settle()
     world.told.clear()
-    world.mirrors = [world._mirror(), world._mirror()]  # noqa: SLF001
+    world.mirrors = [world.a_mirror(), world.a_mirror()]
     version = world.cluster.resource.resource_version
     world.declare()
     world.settle()

@@ -1,0 +1,119 @@
+"""A small fleet polled each minute, and the audit of its polls: which slot of which plant had none, or two."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import LiteralString
+from uuid import UUID
+
+import psycopg
+
+from controller.domain.schedule import next_slot
+from hack.devstack.waiting import wait_until
+from hack.fleet import plants
+from tests.e2e.product import Left, Product
+from tests.faults.audit import changes
+from tests.faults.checker import LogRow, Observed, Violation, violations
+
+FLEET = "fleet"
+SIZE = 40
+MINUTE = 60
+GREEN_S = 90
+AT_REST_S = 90
+"""Until everything that was claimed has its PollLog: what a killed worker had begun is found lost after 30 s and a sweep."""
+POLLS: LiteralString = (
+    "SELECT plant_id, l.claimed_at, l.status, l.adapter_error_type FROM poll_logs l JOIN plants p USING (plant_id)"
+    " WHERE p.namespace = %(namespace)s AND l.job_type = 'POLL' AND l.claimed_at >= %(since)s"
+)
+LOGS: LiteralString = """
+SELECT plant_id, attempt, job_type, status, adapter_error_type FROM poll_logs
+WHERE attempt >= (SELECT min(attempt) FROM fault_audit WHERE attempt <> attempt_before)
+"""
+"""Of all claims since the audit began."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Its Plants, and since when all of them are GREEN: from then on each is polled in its own slots only."""
+
+    names: tuple[str, ...]
+    green_at: datetime
+
+
+def declare(product: Product) -> Fleet:
+    """Creates the Plants in a namespace of their own; returns when all are GREEN."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": FLEET}}
+    members = [{**plant, "metadata": {**plant["metadata"], "namespace": FLEET}} for plant in plants(SIZE)]
+    product.cluster.apply(namespace, *members)
+    product.wait_shown(FLEET, {"GREEN Reporting"}, GREEN_S, at_least=SIZE)
+    return Fleet(tuple(str(plant["metadata"]["name"]) for plant in members), datetime.now(UTC))
+
+
+class Slots:
+    """The minutes of every plant of the fleet from `since` on, and which of them had how many polls."""
+
+    def __init__(self, product: Product, since: datetime | None = None) -> None:
+        self._product = product
+        self.since = since or datetime.now(UTC)
+
+    def wait_minutes(self, minutes: int) -> None:
+        """Until every plant has had that many whole minutes, of which each is over."""
+        # The product's own clock tells time: each plant has a poll after that many of its slots have ended.
+        until = self.since + timedelta(seconds=MINUTE * (minutes + 1))
+        bound = (until - datetime.now(UTC)).total_seconds() + MINUTE + 30
+        wait_until(lambda: self._all_polled_since(until), bound, f"every plant polled after {until:%H:%M:%S}", every_seconds=2)
+
+    def missed(self) -> list[str]:
+        """Slots without a poll."""
+        return [f"plant {plant} had none at {slot:%H:%M:%S}" for plant, slot, count in self._counted() if count == 0]
+
+    def repeated(self) -> list[str]:
+        """Slots with more polls than one."""
+        return [f"plant {plant} had {count} at {slot:%H:%M:%S}" for plant, slot, count in self._counted() if count > 1]
+
+    def polls(self) -> int:
+        """How many there were so far."""
+        return len(self._polls())
+
+    def latest_start_s(self) -> float:
+        """The longest time in seconds from a slot's begin to the claim of its poll."""
+        return max((at - _slot(plant, at)).total_seconds() for plant, at, *_ in self._polls())
+
+    def lost(self) -> int:
+        """Polls that were found lost."""
+        return sum(error == "WORKER_LOST" for *_, error in self._polls())
+
+    def _all_polled_since(self, instant: datetime) -> bool:
+        return len({plant for plant, at, *_ in self._polls() if at >= instant}) == SIZE
+
+    def _counted(self) -> Iterator[tuple[UUID, datetime, int]]:
+        polls = self._polls()
+        until = min(max(at for plant, at, *_ in polls if plant == which) for which in {plant for plant, *_ in polls})
+        counts = Counter((plant, _slot(plant, at)) for plant, at, *_ in polls)
+        for plant in {plant for plant, *_ in polls}:
+            slot = next_slot(plant, MINUTE, self.since)
+            while slot + timedelta(seconds=MINUTE) <= until:
+                yield plant, slot, counts[plant, slot]
+                slot += timedelta(seconds=MINUTE)
+
+    def _polls(self) -> list[tuple[UUID, datetime, str, str | None]]:
+        return [(row[0], row[1], row[2], row[3]) for row in self._product.rows(POLLS, namespace=FLEET, since=self.since)]
+
+
+def _slot(plant: UUID, at: datetime) -> datetime:
+    """The instant of the plant's grid that is the last one not after `at`."""
+    return next_slot(plant, MINUTE, at - timedelta(seconds=MINUTE))
+
+
+def assert_promises_kept(product: Product) -> None:
+    """Each claim has exactly one PollLog and no number of a row went back, as soon as nothing is under way."""
+    wait_until(lambda: Left(_violations(product)), AT_REST_S, "every promise of the protocol is kept", every_seconds=1)
+
+
+def _violations(product: Product) -> list[Violation]:
+    with product.database() as url, psycopg.connect(url, connect_timeout=5) as connection:
+        # One snapshot for both, or a claim could fall between them.
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        logs = [LogRow(*row) for row in connection.execute(LOGS)]
+        return violations(Observed(changes=changes(connection), logs=logs))

@@ -1,0 +1,17 @@
+"""A rule of the chart fires in a real Prometheus. After the upgrades, for the rule waits for some minutes."""
+
+from hack.devstack.waiting import wait_until
+from tests.e2e.monitoring import Prometheus
+from tests.e2e.product import Product
+from tests.e2e.test_scenarios import expected
+
+FIRES_S = 420
+"""`for` of the rule, and a minute to wait for the plants to be RED at all."""
+
+
+def test_red_plants_raise_an_alert(product: Product, prometheus: Prometheus) -> None:
+    fires = 'ALERTS{alertname="SolarinvestPlantRed",alertstate="firing"}'
+    wait_until(lambda: prometheus.query(fires), FIRES_S, "SolarinvestPlantRed fires", every_seconds=2)
+    brands = {series["metric"]["brand"] for series in prometheus.query(fires)}
+    assert {"HUAWEI", "DELE"} <= brands, f"fault and offline are {expected()['fault']} and {expected()['offline']}"
+    print("firing:", sorted({series["metric"]["alertname"] for series in prometheus.query('ALERTS{alertstate="firing"}')}))
