@@ -374,8 +374,8 @@ def replay(
 @app.command(
     short_help="Measure on simulated plants how often the rules are wrong.",
     epilog=_examples(
-        "solarinvest quality                                          20 places, a year: 10 minutes",
-        "solarinvest quality --places 5 --days 90 --output all.json   part of it, every episode as JSON",
+        "solarinvest quality                                        20 places, a year: 10 minutes",
+        "solarinvest quality --places 5 --days 90 --save all.json   part of it, every episode as JSON too",
     ),
 )
 def quality(
@@ -383,14 +383,15 @@ def quality(
     days: Annotated[int, typer.Option(help="Days simulated at each.", min=30, max=365)] = 365,
     seed: Annotated[int, typer.Option(help="Another seed is another weather.")] = 2025,
     processes: Annotated[int, typer.Option(help="Processes at once.", min=1, max=64)] = 2,
-    output: Annotated[Path | None, typer.Option(help="Also write everything, as JSON.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Also write everything to this file, as JSON.")] = None,
+    output: Annotated[Output, typer.Option(case_sensitive=False, help="Tables, or everything as one JSON object.")] = Output.TEXT,
 ) -> None:
     """Measure on simulated plants how often the rules cry wolf and how soon they find a fault. Exit code 1 where a target is missed."""
     from controller.tools.quality import run_quality
     from controller.tools.quality_corpus import PLACES
 
     try:
-        is_met = run_quality(PLACES[:places], days, seed, processes, output, sys.stdout)
+        is_met = run_quality(PLACES[:places], days, seed, processes, save, sys.stdout, as_json=output is Output.JSON)
     except OSError as error:
         sys.stderr.write(f"solarinvest: quality: {error}\n")
         raise typer.Exit(EXIT_DATA) from None

@@ -14,7 +14,7 @@ import msgspec
 from controller.domain.plant import Integration, LiveState, PlantContext, PollError, Reason, Status, StatusPolicy
 from controller.domain.status import fresh_until
 from controller.domain.sun import is_sun_up
-from controller.operator.duration import InvalidDuration, format_duration
+from controller.domain.duration import InvalidDuration, format_duration
 from controller.operator.instants import rfc3339
 from controller.operator.resource import PlantResource, Refusal, RefusalReason
 

@@ -30,8 +30,8 @@ WAITING_MAX = 2_000
 """Events that may wait, a kilobyte each. A brand that dies with 10,000 plants tells of the first few thousand; metrics tell of all."""
 PER_TURN = 50
 """Events a turn, and a turn a second."""
-TURN_S = 0.1
-"""Longest that a turn begins another request: a tenth of the time, however slow core and API server are. Statuses need them more."""
+TURN_S = 0.2
+"""Longest that a turn begins another request: a fifth of the time, however slow core and API server are. Statuses need them more."""
 _NAME_MAX = 200
 """Characters of a Plant's name within an event's, of which Kubernetes allows 253."""
 

@@ -18,7 +18,7 @@ from zoneinfo import available_timezones
 import msgspec
 
 from controller.domain.plant import Declaration, HistoryPolicy, StatusPolicy, plant_id_for
-from controller.operator.duration import InvalidDuration, parse_duration
+from controller.domain.duration import InvalidDuration, parse_duration
 from integrations.contract import Brand
 
 ANNOTATION_PREFIX = "monitor.solarinvest.info/"

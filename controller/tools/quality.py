@@ -95,14 +95,19 @@ def measure(places: Sequence[Place], days: int, seed: int, processes: int) -> Re
     return Report(seed, days, len(places), years, targets(years))
 
 
-def run_quality(places: Sequence[Place], days: int, seed: int, processes: int, output: Path | None, out: TextIO) -> bool:
-    """The command: tables to `out`, everything as JSON to `output`. Whether every target is met. Raises OSError."""
+def run_quality(
+    places: Sequence[Place], days: int, seed: int, processes: int, save: Path | None, out: TextIO, as_json: bool = False
+) -> bool:
+    """The command: tables, or everything as one JSON object, to `out`; everything to the file `save`. Whether every target is met.
+
+    Raises OSError.
+    """
     # Opened first: nobody wants to hear after ten minutes that there is no such folder.
-    with nullcontext() if output is None else output.open("wb") as file:
+    with nullcontext() if save is None else save.open("wb") as file:
         report = measure(places, days, seed, processes)
         if file is not None:
             file.write(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    out.writelines(f"{line}\n" for line in tables(report))
+    out.writelines(f"{line}\n" for line in ([msgspec.json.encode(report).decode()] if as_json else tables(report)))
     return all(target.is_met for target in report.targets)
 
 

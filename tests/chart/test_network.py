@@ -74,6 +74,19 @@ def test_in_the_demo_each_role_reaches_what_it_needs_and_nothing_else(demo: Rend
     }
 
 
+def test_servers_do_not_rely_on_what_others_may_send(demo: Rendered) -> None:
+    """Each end by itself: one policy that is lost opens nothing."""
+    policies = [one["spec"] for one in demo.of("NetworkPolicy")]
+
+    def admitted(target: str, port: int) -> set[str]:
+        sources = (*ROLES, "test", "postgres", "valkey")
+        return {source for source in sources if _allows(policies, "Ingress", pod(target), pod(source), port, "")}
+
+    assert admitted("postgres", DATABASE) == set(ROLES)
+    assert admitted("valkey", QUEUE) == {"operator", "worker", "api"}
+    assert admitted("migrate", METRICS) == set()
+
+
 @pytest.mark.parametrize("port", [443, KUBERNETES, 80, DATABASE, QUEUE])
 def test_only_the_operator_leaves_the_namespace_and_only_to_the_api_server(demo: Rendered, port: int) -> None:
     out = {source for source in (*ROLES, "test", "postgres", "valkey") if is_open(demo, Way(pod(source), None, port))}

@@ -18,6 +18,8 @@ from tests.e2e.test_scenarios import NAMESPACE as SCENARIOS
 from tests.integration.test_secrets import hits
 
 SHOWN_S = 60
+OWN = "acceptance"
+"""Namespace of the Plants that only these tests declare."""
 TODAY: LiteralString = """
 SELECT p.name, s.today_energy_kwh FROM plants p
 LEFT JOIN metric_snapshots s ON s.plant_id = p.plant_id AND s.date = (now() AT TIME ZONE p.timezone)::date
@@ -51,26 +53,26 @@ def test_3_snapshots_are_made_by_themselves(product: Product, fleet: Fleet) -> N
 
 def test_4_a_plant_goes_through_all_four_colours(product: Product) -> None:
     name = declare(product, "four-colours", 1, scenario="stale")
-    product.wait_status(name, "default", "YELLOW Stale", SHOWN_S)
+    product.wait_status(name, OWN, "YELLOW Stale", SHOWN_S)
     for scenario, told in (("fault", "RED CriticalAlert"), ("healthy", "GREEN Reporting")):
         play(product, name, scenario)
-        product.wait_status(name, "default", told, SHOWN_S)
-    product.cluster.kubectl("patch", "plant", name, "--namespace=default", "--type=merge", '--patch={"spec":{"suspend":true}}')
-    product.wait_status(name, "default", "GREY DisabledByOperator", SHOWN_S)
-    events = product.cluster.items("events", "--namespace=default", f"--field-selector=involvedObject.name={name},reason=HealthChanged")
+        product.wait_status(name, OWN, told, SHOWN_S)
+    product.cluster.kubectl("patch", "plant", name, f"--namespace={OWN}", "--type=merge", '--patch={"spec":{"suspend":true}}')
+    product.wait_status(name, OWN, "GREY DisabledByOperator", SHOWN_S)
+    events = product.cluster.items("events", f"--namespace={OWN}", f"--field-selector=involvedObject.name={name},reason=HealthChanged")
     moves = {match.groups() for event in events if (match := re.match(r"(\w+) to (\w+)", event["message"]))}
     assert moves >= {("GREY", "YELLOW"), ("YELLOW", "RED"), ("RED", "GREEN"), ("GREEN", "GREY")}
 
 
 def test_5_an_alert_is_opened_once_and_resolved(product: Product) -> None:
     name = declare(product, "one-alert", 2, scenario="fault")
-    product.wait_status(name, "default", "RED CriticalAlert", SHOWN_S)
+    product.wait_status(name, OWN, "RED CriticalAlert", SHOWN_S)
     for turn in range(3):
         poll(product, name, f"again-{turn}")
-    [alert] = product.plant(name, "default")["status"]["alerts"]
+    [alert] = product.plant(name, OWN)["status"]["alerts"]
     assert alerts(product, name) == [(alert["type"], "NEW")]
     play(product, name, "healthy")
-    plant = product.wait_status(name, "default", "GREEN Reporting", SHOWN_S)
+    plant = product.wait_status(name, OWN, "GREEN Reporting", SHOWN_S)
     assert (plant["status"]["openAlerts"]["total"], plant["status"].get("alerts", [])) == (0, [])
     assert alerts(product, name) == [(alert["type"], "RESOLVED")]
 
@@ -126,7 +128,7 @@ def test_9_the_api_returns_what_is_true_now(product: Product, fleet: Fleet) -> N
         with pytest.raises(urllib.error.HTTPError, match="401"):
             ask(port, "/api/v1/plants", "no-token")
         sample = product.plant("quinta-do-vale", "default")
-        poll(product, "quinta-do-vale", "for-the-api")
+        poll(product, "quinta-do-vale", "for-the-api", "default")
 
         def differing() -> Left:
             shown = product.plant("quinta-do-vale", "default")["status"]
@@ -159,27 +161,28 @@ def test_10_everything_works_in_mock_mode_and_nothing_works_without(product: Pro
 def declare(product: Product, name: str, number: int, *, scenario: str) -> str:
     """A Plant of HUAWEI, polled only when asked."""
     product.cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OWN}},
         {
             "apiVersion": "monitor.solarinvest.info/v1alpha1",
             "kind": "Plant",
-            "metadata": {"name": name, "namespace": "default", "annotations": {"monitor.solarinvest.info/mock-scenario": scenario}},
+            "metadata": {"name": name, "namespace": OWN, "annotations": {"monitor.solarinvest.info/mock-scenario": scenario}},
             "spec": {"brand": "HUAWEI", "vendorPlantId": f"NE={33990000 + number}", "timezone": "Europe/Lisbon", "pollInterval": "1h"},
-        }
+        },
     )
     return name
 
 
 def play(product: Product, name: str, scenario: str) -> None:
-    product.annotate(name, "default", mock_scenario=scenario)
+    product.annotate(name, OWN, mock_scenario=scenario)
     poll(product, name, f"to-{scenario}")
 
 
-def poll(product: Product, name: str, token: str) -> None:
+def poll(product: Product, name: str, token: str, namespace: str = OWN) -> None:
     """Requests a poll and waits until it is done."""
-    product.annotate(name, "default", poll_requested_at=token)
+    product.annotate(name, namespace, poll_requested_at=token)
     handled = "lastHandledPollRequest"
     wait_until(
-        lambda: product.plant(name, "default")["status"].get(handled) == token,
+        lambda: product.plant(name, namespace)["status"].get(handled) == token,
         SHOWN_S,
         f"poll {token} of {name} is done",
         every_seconds=0.5,
@@ -191,7 +194,9 @@ def alerts(product: Product, name: str) -> list[tuple[str, str]]:
     return [
         (row[0], row[1])
         for row in product.rows(
-            "SELECT type, state FROM alerts JOIN plants USING (plant_id) WHERE name = %(name)s AND namespace = 'default'", name=name
+            "SELECT type, state FROM alerts JOIN plants USING (plant_id) WHERE name = %(name)s AND namespace = %(namespace)s",
+            name=name,
+            namespace=OWN,
         )
     ]
 

@@ -9,9 +9,9 @@ from hack.devstack.waiting import wait_until
 from tests.e2e.fleet import FLEET, Fleet, Slots, assert_promises_kept
 from tests.e2e.product import NAMESPACE, Product, is_ready
 
-POLLS_LAST_S = 3
-"""How long an exchange of SOLIS takes here: long enough to be met in the middle of one."""
-SLOW = f"workers.solis.extraEnv[0].name=FAIL,workers.solis.extraEnv[0].value=mid-exchange:sleep={POLLS_LAST_S}"
+EXCHANGE_S = 1
+"""How long an exchange of SOLIS takes here: long enough for a poll to be met in the middle, short enough for all of a minute's."""
+SLOW = f"workers.solis.extraEnv[0].name=FAIL,workers.solis.extraEnv[0].value=mid-exchange:sleep={EXCHANGE_S}"
 UNDER_WAY = (
     "SELECT count(*) FROM plants WHERE namespace = 'fleet' AND brand = 'SOLIS' AND done_attempt < attempt"
     " AND claim_kind = 'POLL' AND claimed_at < now() - interval '1 second'"

@@ -122,7 +122,7 @@ class Fleet:
 
     def told(self, name: str, reason: str, count: int = 1) -> list[str]:
         """The messages of its events of this reason, once there are that many."""
-        wait_until(lambda: len(self.events(name, reason)) >= count, SOON_S, f"{count} {reason} of {name}")
+        wait_until(lambda: len(self.events(name, reason)) >= count, START_S, f"{count} {reason} of {name}")
         return [event["message"] for event in self.events(name, reason)]
 
     def metric(self, name: str, **labels: str) -> float:

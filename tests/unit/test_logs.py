@@ -5,12 +5,13 @@ import gc
 import io
 import json
 import logging
+import os
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -257,9 +258,9 @@ def test_in_base64_a_secret_is_found_wherever_it_begins(encode: Callable[[bytes]
 
 @pytest.mark.parametrize("at", [65_536 - 30, 65_536 - 3, 65_536, 4_000 - 3, 200 - 3])
 def test_no_half_of_a_secret_is_left_where_a_long_text_is_cut(at: int) -> None:
-    secret = "s3cret-of-some-length"
+    # A long one: many of them are short once they are gone, and the place of the cut comes to light.
+    secret = "s3cret-" + "x" * 993
     redaction = Redaction([SecretStr(secret)])
-    # Many secrets before it: what was cut at its raw length is short once they are gone.
     text = (secret * (at // len(secret)) + "." * (at % len(secret)) + secret) * 2
     assert "s3c" not in redaction.text(text, 4_000).replace(REDACTED, "")
     assert "s3c" not in redaction.text("." * at + secret + "." * 100_000, 200)
@@ -423,13 +424,29 @@ def test_what_nobody_catches_is_one_line_as_well(lines: Lines, capsys: pytest.Ca
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.filterwarnings("default")
-def test_warnings_are_lines(lines: Lines) -> None:
-    # pytest has put its own in this place.
-    warnings.showwarning = logging._showwarning  # type: ignore[attr-defined]
-    warnings.warn(f"deprecated\nfor {PASSWORD}", UserWarning, stacklevel=1)
-    assert lines.only()["logger"] == "py.warnings"
-    assert PASSWORD not in json.dumps(lines.only(), ensure_ascii=False)
+PROCESS = """
+import threading, warnings
+from pydantic import SecretStr
+from controller.logs import configure
+
+configure("INFO", [SecretStr("hunter2-hunter2")])
+warnings.warn("deprecated\\nfor hunter2-hunter2")
+thread = threading.Thread(target=lambda: 1 / 0, name="hunter2-hunter2")
+thread.start()
+thread.join()
+raise ConnectionError("to hunter2-hunter2 \\udc80")
+"""
+
+
+def test_a_whole_process_says_nothing_but_lines_to_standard_error() -> None:
+    # In the poorest environment: ASCII, and Python's own warnings on.
+    command = [sys.executable, "-W", "always", "-c", PROCESS]
+    env = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
+    told = [msgspec.json.decode(text, type=dict[str, Any]) for text in ended.stderr.splitlines()]
+    assert (ended.returncode, ended.stdout, b"hunter2" in ended.stderr) == (1, b"", False)
+    assert [entry["logger"] for entry in told] == ["py.warnings", "controller.logs", "controller.logs"]
+    assert [entry["exception"][0]["exc_type"] for entry in told[1:]] == ["ZeroDivisionError", "ConnectionError"]
 
 
 def test_a_probe_that_fails_is_one_line(lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:

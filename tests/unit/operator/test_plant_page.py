@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from controller.domain.plant import Integration, Reason
 from controller.operator import resource
 from controller.operator.conditions import ConditionReason, ConditionType
+from controller.operator.event_poster import EventResult
+from controller.operator.events import EventReason
 from tests.unit.operator.test_definition import FIELDS
 
 ROOT = Path(__file__).parents[3]
@@ -29,6 +32,17 @@ def test_every_field_is_on_the_page(name: str) -> None:
 @pytest.mark.parametrize("word", [*ConditionType, *ConditionReason, *Reason, *Integration])
 def test_every_condition_and_reason_is_on_the_page(word: str) -> None:
     assert word in WORDS
+
+
+@pytest.mark.parametrize("word", [*EventReason, *EventResult])
+def test_every_event_and_what_may_become_of_it_is_on_the_page(word: str) -> None:
+    assert word in WORDS
+
+
+def test_every_role_is_on_the_page() -> None:
+    roles = [role["metadata"]["name"] for role in yaml.safe_load_all((ROOT / "manifests/rbac/users.yaml").read_text())]
+    assert len(roles) == 2
+    assert set(roles) <= WORDS
 
 
 @pytest.mark.parametrize("annotation", [resource.MOCK_SCENARIO, resource.POLL_REQUESTED_AT, resource.ACK, resource.SILENCE_UNTIL])

@@ -31,7 +31,7 @@ STEADY = Climate(0.5, 0.0, 1)
 def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bool, Report, str]:
     """A month of London, through the command: whether its targets are met, its JSON, its tables."""
     out, file = StringIO(), tmp_path_factory.mktemp("quality") / "quality.json"
-    is_met = run_quality((LONDON,), DAYS, seed=1, processes=1, output=file, out=out)
+    is_met = run_quality((LONDON,), DAYS, seed=1, processes=1, save=file, out=out)
     return is_met, msgspec.json.decode(file.read_bytes(), type=Report), out.getvalue()
 
 
@@ -258,12 +258,18 @@ def test_the_json_holds_all_that_the_tables_say(printed: tuple[bool, Report, str
     assert "\n".join(tables(report)) + "\n" == text
 
 
+def test_as_json_it_prints_what_it_would_save() -> None:
+    out = StringIO()
+    run_quality((LONDON,), 3, seed=1, processes=1, save=None, out=out, as_json=True)
+    assert msgspec.json.decode(out.getvalue(), type=Report) == measure((LONDON,), 3, seed=1, processes=1)
+
+
 def test_two_processes_find_what_one_finds() -> None:
     assert measure((LONDON,), 3, seed=1, processes=2) == measure((LONDON,), 3, seed=1, processes=1)
 
 
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["quality", "--output", str(tmp_path / "absent" / "quality.json")])
+    result = CliRunner().invoke(app, ["quality", "--save", str(tmp_path / "absent" / "quality.json")])
     assert result.exit_code == EXIT_DATA
     assert result.stderr.startswith("solarinvest: quality: ")
     assert result.stdout == ""
@@ -271,5 +277,5 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(tmp_p
 
 @pytest.mark.parametrize(("is_met", "code"), [(True, 0), (False, 1)])
 def test_a_target_that_is_missed_is_exit_code_1(is_met: bool, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.tools.quality.run_quality", lambda *_: is_met)
+    monkeypatch.setattr("controller.tools.quality.run_quality", lambda *_, **__: is_met)
     assert CliRunner().invoke(app, ["quality", "--places", "1"]).exit_code == code

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.operator.duration import InvalidDuration, format_duration, parse_duration
+from controller.domain.duration import InvalidDuration, format_duration, parse_duration
 
 _UNITS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 

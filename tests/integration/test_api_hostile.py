@@ -1,4 +1,4 @@
-"""Requests of somebody who means ill, as data: none may bring an error of ours, and none a word of anybody's plants.
+"""Requests of somebody who means ill, as data in tests/hostile: none may bring an error of ours, and none a word of anybody's plants.
 
 tokens.jsonl has forged tokens, requests.jsonl requests with the good token of a customer who owns nothing, wires.jsonl bytes for a bare
 socket. `{x*9}` in a text stands for nine of that character; texts are Latin-1, a byte a character.
@@ -24,7 +24,7 @@ from tests.api_client import claims, forged, token
 from tests.integration import api_fleet
 from tests.integration.api_fleet import OWNED, Served, id_of
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parents[1] / "hostile"
 PATH = "/api/v1/plants"
 AT_ONCE = 8
 BOUND_S = 8.0
@@ -210,8 +210,8 @@ def unharmed(served: Served) -> Iterator[None]:
 
 
 def test_the_corpus_is_large_and_each_case_has_a_name_of_its_own() -> None:
-    cases = [*TOKENS, *REQUESTS, *WIRES]
-    assert len({case.name for case in cases}) == len(cases) >= 300
+    names = [*(case.name for case in TOKENS), *(case.name for case in REQUESTS), *(case.name for case in WIRES)]
+    assert len(set(names)) == len(names) >= 300
 
 
 def test_the_ways_to_find_data_find_some(served: Served) -> None:
