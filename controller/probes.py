@@ -70,7 +70,9 @@ class Progress:
         return all(loop.is_turning for loop in self.health().values())
 
     def is_ready(self) -> bool:
-        return all(loop.is_succeeding for loop in self.health().values())
+        """False too while no loop is registered: a role that is still starting has succeeded at nothing."""
+        health = self.health()
+        return bool(health) and all(loop.is_succeeding for loop in health.values())
 
 
 def watch(progress: Progress, stop: threading.Event) -> threading.Thread:

@@ -4,6 +4,7 @@ Latency from that instant, not from the sending, counts what waits behind a slow
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -23,6 +24,13 @@ class Load(NamedTuple):
 def run_load(port: int, rate: float, seconds: float, next_request: Callable[[], bytes]) -> Load:
     """`next_request` gives the bytes of each request, which must keep its connection."""
     return asyncio.run(_run(port, rate, seconds, next_request))
+
+
+def flooding(port: int, rate: float, seconds: float, forged: bytes) -> None:
+    """The same request with a forged token over and over, in a process of its own; ends with 1 unless each is answered with 401."""
+    load = run_load(port, rate, seconds, lambda: forged)
+    sys.stderr.write(f"forged tokens: {load}\n")
+    sys.exit(0 if set(load.statuses) == {401} else 1)
 
 
 async def _run(port: int, rate: float, seconds: float, next_request: Callable[[], bytes]) -> Load:

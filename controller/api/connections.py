@@ -29,25 +29,32 @@ class BoundedProtocol(H11Protocol):
     """One connection."""
 
     _deadline: asyncio.TimerHandle | None = None
+    quiet_since = 0.0
+    """When it was made, or its last answer was written, in the loop's time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
+        self.quiet_since = self.loop.time()
+        if len(self.connections) > CONNECTIONS_MAX and not self._make_room():
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections")
             return
         self._within(REQUEST_WITHIN_S)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._is_answering:
+        if self.is_answering:
             self._within(None)
-        elif self._deadline is None:
+        elif self._deadline is None and not self.transport.is_closing():
             self._within(REQUEST_WITHIN_S)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self.quiet_since = self.loop.time()
         if self.transport.is_closing() or self.transport.get_write_buffer_size() > 0:
             self._within(READ_WITHIN_S)
+        elif self.conn.trailing_data[0] and not self.is_answering:
+            # The next request has begun already.
+            self._within(REQUEST_WITHIN_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._within(None)
@@ -61,8 +68,18 @@ class BoundedProtocol(H11Protocol):
         self._refuse(HTTPStatus(hint) if hint < HTTPStatus.INTERNAL_SERVER_ERROR else HTTPStatus.BAD_REQUEST, msg)
 
     @property
-    def _is_answering(self) -> bool:
+    def is_answering(self) -> bool:
+        """Whether a request of this connection is in work."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _make_room(self) -> bool:
+        """Ends the connection that has asked for nothing for the longest time, so that nobody keeps others out by holding connections."""
+        others = (other for other in self.connections if isinstance(other, BoundedProtocol) and other is not self)
+        idle = min((other for other in others if not other.is_answering), key=lambda other: other.quiet_since, default=None)
+        if idle is None:
+            return False
+        idle.transport.abort()
+        return True
 
     def _within(self, seconds: float | None) -> None:
         """The connection is cut off after so long; None: no more."""
@@ -72,7 +89,7 @@ class BoundedProtocol(H11Protocol):
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """An answer and the end of the connection. Where another answer is on its way, only the end."""
-        if self._is_answering:
+        if self.is_answering:
             self.cycle.disconnected = True
         elif self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             problem = Problem(status.phrase, status, detail)

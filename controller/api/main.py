@@ -21,6 +21,8 @@ from controller.storage.reads import Reads
 LOOP = "api"
 LOOP_EVERY_S = 2.0
 START_EVERY_S = 0.05
+KEEP_ALIVE_S = 30
+"""How long a connection may be idle: longer than clients usually pause, for one that ends as the next request comes is an error there."""
 LOOP_BOUND_S = 10.0
 """Longest that the server may not come round, and that it is ready without having reached the database: a look takes 5 s at most."""
 
@@ -51,7 +53,7 @@ def run(
         server_header=False,
         proxy_headers=False,
         h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-        timeout_keep_alive=5,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=10,
         backlog=512,
     )

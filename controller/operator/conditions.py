@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
+from controller.domain.duration import InvalidDuration, format_duration
 from controller.domain.plant import Integration, LiveState, PlantContext, PollError, Reason, Status, StatusPolicy
 from controller.domain.status import fresh_until
 from controller.domain.sun import is_sun_up
-from controller.domain.duration import InvalidDuration, format_duration
 from controller.operator.instants import rfc3339
 from controller.operator.resource import PlantResource, Refusal, RefusalReason
 

@@ -17,8 +17,8 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from controller.domain.plant import Declaration, HistoryPolicy, StatusPolicy, plant_id_for
 from controller.domain.duration import InvalidDuration, parse_duration
+from controller.domain.plant import Declaration, HistoryPolicy, StatusPolicy, plant_id_for
 from integrations.contract import Brand
 
 ANNOTATION_PREFIX = "monitor.solarinvest.info/"

@@ -5,6 +5,7 @@ import copy
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,11 @@ def test_images_are_told_by_a_version_or_a_digest(rendered: Rendered) -> None:
 def test_a_digest_wins_over_the_tag(everything: Rendered) -> None:
     [image] = {container["image"] for name, container in everything.containers() if name.startswith("solar-worker")}
     assert image == f"registry.example/solar/monitor@sha256:{'0123456789abcdef' * 4}"
+
+
+def test_the_chart_installs_the_version_it_comes_with(demo: Rendered) -> None:
+    version = metadata.version("solarinvest-monitor")
+    assert {container["image"] for name, container in demo.containers() if "worker" in name} == {f"solarinvest-monitor:{version}"}
 
 
 # Pod Security

@@ -898,6 +898,7 @@ def test_the_fleet_is_counted_and_its_lags_are_ages_in_seconds(world: World) -> 
 def test_a_plant_whose_credentials_were_refused_is_counted_as_paused(world: World) -> None:
     plant_id = world.apply()
     world.poll(result=Failed(PollError.AUTH_FAILED))
+    world.apply(named("active"))
     assert world.store.fleet(NOW).paused == {Brand.SOLIS: 1, Brand.HUAWEI: 0, Brand.GOODWE: 0, Brand.DELE: 0}
     world.apply(replace(ROOF, silence_until=NOW + HOUR), version=11)
     assert world.context(plant_id).live.integration is Integration.PAUSED_AUTH_ERROR

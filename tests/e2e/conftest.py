@@ -27,8 +27,9 @@ ORDER = (
     "test_kubectl_solar",
     "test_network",
     "test_acceptance",
-    "test_disruption",
     "test_upgrade",
+    "test_disruption",
+    "test_copies",
     "test_alerting",
     "test_uninstall",
 )

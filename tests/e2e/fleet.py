@@ -23,7 +23,7 @@ GREEN_S = 90
 AT_REST_S = 90
 """Until everything that was claimed has its PollLog: what a killed worker had begun is found lost after 30 s and a sweep."""
 POLLS: LiteralString = (
-    "SELECT plant_id, l.claimed_at, l.status, l.adapter_error_type FROM poll_logs l JOIN plants p USING (plant_id)"
+    "SELECT plant_id, l.claimed_at, l.adapter_error_type FROM poll_logs l JOIN plants p USING (plant_id)"
     " WHERE p.namespace = %(namespace)s AND l.job_type = 'POLL' AND l.claimed_at >= %(since)s"
 )
 LOGS: LiteralString = """
@@ -54,18 +54,24 @@ def declare(product: Product) -> Fleet:
 
 
 class Slots:
-    """The minutes of every plant of the fleet from `since` on, and which of them had how many polls."""
+    """The minutes of every plant of the fleet that begin after `since`, and how many polls each had."""
 
     def __init__(self, product: Product, since: datetime | None = None) -> None:
         self._product = product
         self.since = since or datetime.now(UTC)
 
-    def wait_minutes(self, minutes: int) -> None:
-        """Until every plant has had that many whole minutes, of which each is over."""
-        # The product's own clock tells time: each plant has a poll after that many of its slots have ended.
-        until = self.since + timedelta(seconds=MINUTE * (minutes + 1))
-        bound = (until - datetime.now(UTC)).total_seconds() + MINUTE + 30
-        wait_until(lambda: self._all_polled_since(until), bound, f"every plant polled after {until:%H:%M:%S}", every_seconds=2)
+    def wait_whole(self, minutes: int = 0) -> None:
+        """Until every plant was polled again from now on, and has at least that many whole minutes since the beginning."""
+        until = max(datetime.now(UTC), self.since + timedelta(seconds=MINUTE * (minutes + 1)))
+        bound = (until - datetime.now(UTC)).total_seconds() + 2 * MINUTE + AT_REST_S
+
+        def unpolled() -> Left:
+            last = self._last()
+            return (
+                Left(f"{plant} at {at:%H:%M:%S}" for plant, at in last.items() if at < until) if len(last) == SIZE else Left(["some never"])
+            )
+
+        wait_until(unpolled, bound, f"every plant is polled after {until:%H:%M:%S}", every_seconds=1)
 
     def missed(self) -> list[str]:
         """Slots without a poll."""
@@ -75,33 +81,40 @@ class Slots:
         """Slots with more polls than one."""
         return [f"plant {plant} had {count} at {slot:%H:%M:%S}" for plant, slot, count in self._counted() if count > 1]
 
+    def lost(self) -> int:
+        """Polls that were found lost."""
+        return sum(error == "WORKER_LOST" for *_, error in self._polls())
+
+    def assert_each_once(self) -> None:
+        """No slot was missed, none had two polls, none was lost."""
+        told = {"missed": self.missed(), "repeated": self.repeated(), "lost": self.lost()}
+        print(f"{self.polls()} polls, {told}")
+        assert told == {"missed": [], "repeated": [], "lost": 0}
+
     def polls(self) -> int:
         """How many there were so far."""
         return len(self._polls())
 
     def latest_start_s(self) -> float:
         """The longest time in seconds from a slot's begin to the claim of its poll."""
-        return max((at - _slot(plant, at)).total_seconds() for plant, at, *_ in self._polls())
-
-    def lost(self) -> int:
-        """Polls that were found lost."""
-        return sum(error == "WORKER_LOST" for *_, error in self._polls())
-
-    def _all_polled_since(self, instant: datetime) -> bool:
-        return len({plant for plant, at, *_ in self._polls() if at >= instant}) == SIZE
+        return max((at - _slot(plant, at)).total_seconds() for plant, at, _ in self._polls())
 
     def _counted(self) -> Iterator[tuple[UUID, datetime, int]]:
+        """Each plant's slots from the first that begins after `since` to that of its newest poll."""
         polls = self._polls()
-        until = min(max(at for plant, at, *_ in polls if plant == which) for which in {plant for plant, *_ in polls})
-        counts = Counter((plant, _slot(plant, at)) for plant, at, *_ in polls)
-        for plant in {plant for plant, *_ in polls}:
+        counts = Counter((plant, _slot(plant, at)) for plant, at, _ in polls)
+        for plant, last in self._last().items():
             slot = next_slot(plant, MINUTE, self.since)
-            while slot + timedelta(seconds=MINUTE) <= until:
+            while slot <= last:
                 yield plant, slot, counts[plant, slot]
                 slot += timedelta(seconds=MINUTE)
 
-    def _polls(self) -> list[tuple[UUID, datetime, str, str | None]]:
-        return [(row[0], row[1], row[2], row[3]) for row in self._product.rows(POLLS, namespace=FLEET, since=self.since)]
+    def _last(self) -> dict[UUID, datetime]:
+        """When each plant was polled last."""
+        return {plant: at for plant, at, _ in sorted(self._polls(), key=lambda poll: poll[1])}
+
+    def _polls(self) -> list[tuple[UUID, datetime, str | None]]:
+        return [(row[0], row[1], row[2]) for row in self._product.rows(POLLS, namespace=FLEET, since=self.since)]
 
 
 def _slot(plant: UUID, at: datetime) -> datetime:

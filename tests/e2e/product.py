@@ -17,6 +17,10 @@ RELEASE = "solarinvest"
 BRANDS = ("solis", "huawei", "goodwe", "dele")
 DEPLOYMENTS = ("solarinvest-operator", "solarinvest-api", *(f"solarinvest-worker-{brand}" for brand in BRANDS))
 ROLLOUT_S = 180
+EXCHANGE_S = 1
+"""How long an exchange takes under SLOW_SOLIS: long enough for a poll to be met in the middle, short enough for all of a minute's."""
+SLOW_SOLIS = f"workers.solis.extraEnv[0].name=FAIL,workers.solis.extraEnv[0].value=mid-exchange:sleep={EXCHANGE_S}"
+"""A setting of the chart."""
 
 
 class Left(list[object]):

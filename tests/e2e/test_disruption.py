@@ -1,18 +1,16 @@
-"""Pods that go while polls go on: killed in the middle of one, evicted, restarted. No poll is lost, and no status changes."""
+"""Pods that go while polls go on: killed in the middle of one, told to stop, evicted, restarted. No poll is lost, and no status changes.
+
+The upgrade before has given SOLIS's workers exchanges that take some seconds (`SLOW_SOLIS`).
+"""
 
 import json
-from collections.abc import Iterator
-
-import pytest
+from typing import LiteralString
 
 from hack.devstack.waiting import wait_until
 from tests.e2e.fleet import FLEET, Fleet, Slots, assert_promises_kept
 from tests.e2e.product import NAMESPACE, Product, is_ready
 
-EXCHANGE_S = 1
-"""How long an exchange of SOLIS takes here: long enough for a poll to be met in the middle, short enough for all of a minute's."""
-SLOW = f"workers.solis.extraEnv[0].name=FAIL,workers.solis.extraEnv[0].value=mid-exchange:sleep={EXCHANGE_S}"
-UNDER_WAY = (
+UNDER_WAY: LiteralString = (
     "SELECT count(*) FROM plants WHERE namespace = 'fleet' AND brand = 'SOLIS' AND done_attempt < attempt"
     " AND claim_kind = 'POLL' AND claimed_at < now() - interval '1 second'"
 )
@@ -20,48 +18,28 @@ MET_S = 90
 BACK_S = 120
 
 
-@pytest.fixture(scope="module")
-def slow_solis(product: Product, fleet: Fleet) -> Iterator[None]:
-    """Workers of SOLIS whose every exchange takes some seconds."""
-    product.upgrade(SLOW)
-    yield
-    product.upgrade("workers.solis.extraEnv=null")
-
-
-def wait_mid_poll(product: Product) -> None:
-    wait_until(lambda: product.rows(UNDER_WAY) != [(0,)], MET_S, "a poll of SOLIS is under way")
-
-
-def test_a_worker_that_is_killed_in_the_middle_of_a_poll_loses_none(product: Product, slow_solis: None) -> None:
+def test_a_worker_that_is_killed_in_the_middle_of_a_poll_loses_none(product: Product, fleet: Fleet) -> None:
     slots = Slots(product)
     wait_mid_poll(product)
-    victim = product.one_pod("worker", "solis")
-    product.cluster.kubectl("delete", "pod", victim, f"--namespace={NAMESPACE}", "--grace-period=0", "--force")
-    wait_until(lambda: slots.lost() > 0, BACK_S, "what it had begun was found lost", every_seconds=1)
-    slots.wait_minutes(1)
+    delete_worker(product, "--grace-period=0", "--force")
+    wait_until(lambda: slots.lost() > 0, BACK_S, "what it had begun is found lost", every_seconds=1)
+    slots.wait_whole()
     assert slots.missed() == []
     assert_promises_kept(product)
 
 
-def test_a_worker_that_is_told_to_stop_in_the_middle_of_a_poll_finishes_it(product: Product, slow_solis: None) -> None:
+def test_a_worker_told_to_stop_and_an_evicted_operator_lose_no_poll_and_repeat_none(product: Product, fleet: Fleet) -> None:
     slots = Slots(product)
     wait_mid_poll(product)
-    product.cluster.kubectl("delete", "pod", product.one_pod("worker", "solis"), f"--namespace={NAMESPACE}", "--wait=false")
-    slots.wait_minutes(1)
-    assert (slots.missed(), slots.repeated(), slots.lost()) == ([], [], 0)
-    assert_promises_kept(product)
-
-
-def test_the_operator_may_be_evicted(product: Product, fleet: Fleet) -> None:
-    slots = Slots(product)
+    delete_worker(product, "--wait=false")
     pod = product.one_pod("operator")
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
     path = f"--raw=/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction"
     told = json.loads(product.cluster.kubectl("create", path, "--filename=-", stdin=json.dumps(eviction)))
     assert told["status"] == "Success"
     wait_until(lambda: _is_another(product, pod), BACK_S, "another operator is ready", every_seconds=1)
-    slots.wait_minutes(1)
-    assert (slots.missed(), slots.repeated(), slots.lost()) == ([], [], 0)
+    slots.wait_whole()
+    slots.assert_each_once()
     assert_promises_kept(product)
 
 
@@ -72,9 +50,17 @@ def test_a_restart_of_everything_changes_no_status(product: Product, fleet: Flee
     product.cluster.kubectl("rollout", "status", "statefulset/solarinvest-postgres", f"--namespace={NAMESPACE}", bound_seconds=BACK_S)
     product.wait_rolled_out()
     # The queue server came back empty: what was in flight is found lost, and each plant is polled again.
-    Slots(product).wait_minutes(1)
+    Slots(product).wait_whole()
     assert _since(product) == before
     assert_promises_kept(product)
+
+
+def wait_mid_poll(product: Product) -> None:
+    wait_until(lambda: product.rows(UNDER_WAY) != [(0,)], MET_S, "a poll of SOLIS is under way")
+
+
+def delete_worker(product: Product, *how: str) -> None:
+    product.cluster.kubectl("delete", "pod", product.one_pod("worker", "solis"), f"--namespace={NAMESPACE}", *how)
 
 
 def _is_another(product: Product, gone: str) -> bool:

@@ -14,55 +14,56 @@ from tests.e2e.conftest import FILLED_S, ROOT
 from tests.e2e.product import NAMESPACE, RELEASE, Left, Product
 
 GONE_S = 120
+AT_ONCE_S = 20
 KINDS = "deployments,statefulsets,jobs,pods,services,networkpolicies,poddisruptionbudgets,serviceaccounts,roles,rolebindings"
 CRD = "plants.monitor.solarinvest.info"
+GOES, STAYS = "tea-house-pune", "quinta-do-vale"
 
 
 def test_plants_and_history_stay_and_are_taken_up_again(product: Product) -> None:
     declared = {plant["metadata"]["name"]: plant["metadata"]["uid"] for plant in product.plants("default")}
-    snapshots = product.rows("SELECT count(*) FROM metric_snapshots")
+    days = product.rows("SELECT count(*) FROM metric_snapshots")
     uninstall(product)
     assert {plant["metadata"]["name"]: plant["metadata"]["uid"] for plant in product.plants("default")} == declared
-    [install] = [command for command in commands(ROOT / "README.md") if command.startswith("helm install")]
-    product.cluster.run("bash", "-euc", install, bound_seconds=FILLED_S)
-    product.wait_rolled_out()
-    before = product.plant("quinta-do-vale", "default")["status"]["lastPollTime"]
+    # While nothing runs, a Plant is deleted as at any time: nobody has to let go of it.
+    product.cluster.kubectl("delete", "plant", GOES, "--namespace=default", bound_seconds=AT_ONCE_S)
+    before = product.plant(STAYS, "default")["status"]["lastPollTime"]
+    install(product)
+    wait_until(lambda: product.plant(STAYS, "default")["status"]["lastPollTime"] > before, FILLED_S, "polled again", every_seconds=1)
+    assert product.rows("SELECT count(*) FROM metric_snapshots") >= days
     wait_until(
-        lambda: product.plant("quinta-do-vale", "default")["status"]["lastPollTime"] > before, FILLED_S, "polled again", every_seconds=1
+        lambda: product.rows("SELECT deleted_at IS NOT NULL FROM plants WHERE name = %(name)s", name=GOES) == [(True,)],
+        FILLED_S,
+        "missed deletion",
     )
-    assert product.rows("SELECT count(*) FROM metric_snapshots") >= snapshots
-
-
-def test_a_plant_that_is_deleted_while_nothing_runs_is_gone_at_once(product: Product) -> None:
-    uninstall(product)
-    product.cluster.kubectl("delete", "plant", "quinta-do-vale", "--namespace=default", bound_seconds=20)
-    assert "quinta-do-vale" not in {plant["metadata"]["name"] for plant in product.plants("default")}
 
 
 def test_with_the_documented_flags_nothing_stays(product: Product) -> None:
-    [install] = [command for command in commands(ROOT / "README.md") if command.startswith("helm install")]
-    product.cluster.run("bash", "-euc", install, bound_seconds=FILLED_S)
     product.upgrade("crds.keep=false", "postgres.demo.persistence.keep=false")
     uninstall(product)
     assert product.cluster.items("persistentvolumeclaims", f"--namespace={NAMESPACE}") == []
     assert product.secrets() == {}
-    with pytest.raises(CommandError, match="NotFound"):
-        product.cluster.get("crd", CRD)
+    wait_until(lambda: not _has_plants(product), GONE_S, "the resource is gone", every_seconds=1)
     roles = product.cluster.items("clusterroles,clusterrolebindings", f"--selector=app.kubernetes.io/instance={RELEASE}")
     assert [role["metadata"]["name"] for role in roles] == []
 
 
-def test_the_namespace_may_go_first(product: Product) -> None:
-    """Whatever the order: the namespace with everything in it, then what Helm left elsewhere, and a release that is half gone."""
-    [install] = [command for command in commands(ROOT / "README.md") if command.startswith("helm install")]
-    product.cluster.run("bash", "-euc", install, bound_seconds=FILLED_S)
+def test_whatever_goes_first_nothing_hangs(product: Product) -> None:
+    """The namespace with everything in it, then the resource with every Plant, then the release, of which nothing is left."""
+    install(product)
     product.cluster.kubectl("apply", "--filename=manifests/samples")
     began = time.monotonic()
-    product.cluster.kubectl("delete", "namespace", NAMESPACE, bound_seconds=GONE_S)
     product.cluster.kubectl("delete", "crd", CRD, bound_seconds=GONE_S)
+    product.cluster.kubectl("delete", "namespace", NAMESPACE, bound_seconds=GONE_S)
     print(f"gone after {time.monotonic() - began:.0f} s")
     with pytest.raises(CommandError, match="not found"):
         product.cluster.helm("uninstall", RELEASE, f"--namespace={NAMESPACE}")
+
+
+def install(product: Product) -> None:
+    """As README says."""
+    [command] = [command for command in commands(ROOT / "README.md") if command.startswith("helm install")]
+    product.cluster.run("bash", "-euc", command, bound_seconds=FILLED_S)
 
 
 def uninstall(product: Product) -> None:
@@ -74,3 +75,7 @@ def uninstall(product: Product) -> None:
         return Left(f"{item['kind']} {item['metadata']['name']}" for item in found)
 
     wait_until(left, GONE_S, "nothing of the release is left", every_seconds=1)
+
+
+def _has_plants(product: Product) -> bool:
+    return CRD in {found["metadata"]["name"] for found in product.cluster.items("crds")}

@@ -308,8 +308,9 @@ def assert_limits_kept(exchanges: list[ledger.Exchange]) -> None:
 
 def took_part(process: SolarProcess) -> bool:
     """Whether it polled, or asked for budget in vain."""
-    page = process.get("/metrics") or ""
-    return any(line.startswith(("solarinvest_polls_total{", "solarinvest_budget_refusals_total{")) for line in page.splitlines())
+    counted = ("solarinvest_polls_total{", "solarinvest_budget_refusals_total{")
+    lines = (process.get("/metrics") or "").splitlines()
+    return any(line.startswith(counted) and not line.endswith(" 0.0") for line in lines)
 
 
 def now() -> datetime:

@@ -225,7 +225,8 @@ def test_a_deletion_while_the_operators_are_down_is_noticed_when_they_start(flee
 def test_the_operators_report_a_healthy_watch_and_nothing_broken(fleet: Fleet) -> None:
     for operator in fleet.operators:
         wait_until(lambda operator=operator: operator.get("/readyz"), START_S, "readiness")  # type: ignore[misc]
-        assert "watch" in json.loads(operator.get("/healthz") or "{}")["loops"]
+        health = wait_until(lambda operator=operator: operator.get("/healthz"), SOON_S, "its health")  # type: ignore[misc]
+        assert {"watch", "events"} <= json.loads(health or "{}")["loops"].keys()
         text = operator.log_text()
         assert "turn_broke" not in text
         assert "plant_broke" not in text

@@ -26,6 +26,7 @@ import yaml
 from psycopg import sql
 from redis import Redis
 
+from controller.logs import LINE_MAX
 from hack.devstack.control_plane import ControlPlane
 from hack.devstack.postgres import Postgres
 from hack.devstack.program import base_environment
@@ -295,7 +296,20 @@ def test_no_secret_is_written_anywhere_whatever_the_scenario_and_whatever_fails(
     assert len(in_use) == 4 * len(everything.roles)  # the search would find them where they are
     assert all(texts[f"the log of {role.name}"] for role in [*everything.roles, *home.failed])
     assert any('"level":"debug"' in text for text in texts.values())
+    assert {name: lines for role in everything.roles if (lines := no_lines(texts[name := f"the log of {role.name}"]))} == {}
     assert hits(canaries, texts) == []
+
+
+def no_lines(log: str) -> list[str]:
+    """What in a log is not one printable JSON object a line, of bounded length."""
+
+    def is_line(text: str) -> bool:
+        try:
+            return isinstance(json.loads(text), dict) and text.isprintable() and len(text.encode()) <= LINE_MAX
+        except ValueError:
+            return False
+
+    return [text for text in log.split("\n")[:-1] if not is_line(text)]
 
 
 def command(*arguments: str) -> list[str]:

@@ -434,7 +434,7 @@ warnings.warn("deprecated\\nfor hunter2-hunter2")
 thread = threading.Thread(target=lambda: 1 / 0, name="hunter2-hunter2")
 thread.start()
 thread.join()
-raise ConnectionError("to hunter2-hunter2 \\udc80")
+raise ConnectionError("to hunter2-hunter2 in S\\xe3o Paulo \\udc80")
 """
 
 
@@ -447,6 +447,7 @@ def test_a_whole_process_says_nothing_but_lines_to_standard_error() -> None:
     assert (ended.returncode, ended.stdout, b"hunter2" in ended.stderr) == (1, b"", False)
     assert [entry["logger"] for entry in told] == ["py.warnings", "controller.logs", "controller.logs"]
     assert [entry["exception"][0]["exc_type"] for entry in told[1:]] == ["ZeroDivisionError", "ConnectionError"]
+    assert "São Paulo" in told[2]["exception"][0]["exc_value"]
 
 
 def test_a_probe_that_fails_is_one_line(lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:

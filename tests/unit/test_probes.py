@@ -57,6 +57,12 @@ def test_a_process_that_has_just_begun_is_alive_and_not_ready(get: Get) -> None:
     assert get("/readyz")[0] == 503
 
 
+def test_a_process_that_has_no_loop_yet_is_alive_and_not_ready() -> None:
+    starting = Progress()
+    assert starting.is_healthy()
+    assert not starting.is_ready()
+
+
 def test_it_is_ready_once_every_loop_has_succeeded(get: Get, progress: Progress) -> None:
     progress.turned("tick")
     assert get("/readyz")[0] == 503

@@ -37,6 +37,7 @@ OF_THE_ROW = {
     "open_high",
     "open_acked",
     "logged_at",
+    "mirrored_alerts",
 }
 
 
