@@ -23,12 +23,14 @@ COPY pyproject.toml README.md LICENSE ./
 COPY controller controller
 COPY integrations integrations
 COPY fixtures fixtures
+COPY hack/sbom.py hack/
 # Left out: the Kubernetes client's asyncio twin (38 MB; nothing imports it), the libraries' own tests and their commands.
 RUN /opt/build/bin/python -m hatchling build --target wheel \
  && pip --python /opt/solarinvest/bin/python install --quiet --no-compile --no-deps --no-index dist/*.whl \
  && cd /opt/solarinvest/lib/python3*/site-packages \
  && rm -r kubernetes/aio huey/tests websocket/tests \
  && find /opt/solarinvest/bin ! -type d ! -name 'python*' ! -name solarinvest ! -name kubectl-solar -delete \
+ && /opt/solarinvest/bin/python /build/hack/sbom.py > /opt/solarinvest/sbom.cdx.json \
  && mkdir -p /image/opt && mv /opt/solarinvest /image/opt/ \
  && find /image -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
 
@@ -41,9 +43,10 @@ LABEL org.opencontainers.image.title="solarinvest-monitor" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="python:3.13-slim"
-# No bytecode is written: the root file system may be read-only. USER and HOME: user 10001 has no line in /etc/passwd.
+# The root file system may be read-only. Where /tmp is writable, a first start leaves its bytecode there (20 MB), and the next takes 0.5 s
+# instead of 2. USER and HOME: user 10001 has no line in /etc/passwd.
 ENV PATH=/opt/solarinvest/bin:/usr/local/bin:/usr/bin:/bin \
-    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TZ=UTC HOME=/tmp USER=solarinvest
+    PYTHONPYCACHEPREFIX=/tmp/pycache PYTHONUNBUFFERED=1 TZ=UTC HOME=/tmp USER=solarinvest
 COPY --from=build /image/ /
 USER 10001:10001
 ENTRYPOINT ["solarinvest"]

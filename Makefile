@@ -65,7 +65,7 @@ demo-fleet: $(READY) ## On the running demo: N (1000) plants polled each minute 
 
 .PHONY: test
 test: ## Everything below down to `integration`: what a change must pass, under 10 minutes
-	@$(MAKE) lint format-check types imports generated unit chart contract integration
+	@$(MAKE) lint format-check types imports deps generated unit chart contract integration
 
 .PHONY: lint
 lint: $(READY) ## Ruff's rules
@@ -130,6 +130,21 @@ image: $(READY) ## Build the image solarinvest-monitor of all roles (needs docke
 .PHONY: image-verify
 image-verify: $(READY) ## Build it twice from nothing: the same layers, and nothing in it that should not be (docs/image.md)
 	@$(BIN)/python -m hack.image verify
+
+.PHONY: bench
+bench: bench-peer ## Polls a second and CPU a poll of the product and its peers, 5 rounds in turn: about 15 minutes (docs/performance.md)
+	@$(BIN)/python -m benchmarks
+
+.PHONY: bench-quick
+bench-quick: bench-peer ## The same with fewer plants and rounds: under 3 minutes
+	@$(BIN)/python -m benchmarks --quick
+
+# BullMQ and Prisma: without Node and npm the other subjects are measured. Prisma's schema engine, a download, is not needed to generate.
+.PHONY: bench-peer
+bench-peer: $(READY)
+	@if command -v npm > /dev/null; then \
+	  cd benchmarks/peers/bullmq && { test -d generated || { npm ci --silent && npm run --silent generate > /dev/null; }; }; \
+	else echo "bullmq-prisma is left out: it needs Node 20 and npm"; fi
 
 .PHONY: e2e
 e2e: $(READY) ## The chart in a kind cluster of its own, as README says, and tests/e2e in it: under 15 minutes (KEEP=1 keeps the cluster)

@@ -19,7 +19,7 @@ from rich.console import Console
 from benchmarks.fleet import seed
 from benchmarks.passes import Broken, Pass, measure, running, wal_fsyncs
 from benchmarks.report import Result, result_of, show, write
-from benchmarks.subjects import Kind, Servers, Subject, subjects
+from benchmarks.subjects import Servers, Subject, subjects
 from controller.storage.migrate import upgrade
 from hack.devstack.postgres import Postgres
 from hack.devstack.valkey import Valkey
@@ -78,8 +78,9 @@ def _run(chosen: list[Subject], rounds: int, plants: int, folder: Path, console:
                 passes[subject.name].append(found)
                 _, steady, _ = found
                 console.print(
-                    f"round {number} {subject.name:22} {steady.polls_per_s:9.1f} polls/s  {steady.cpu_ms_total:7.3f} CPU ms a poll"
-                    f"  (foreign {steady.foreign_cores:.2f}, stolen {steady.stolen_cores:.2f} cores)"
+                    f"round {number} {subject.name:22} {steady.polls_per_s:8.1f} polls/s {steady.cpu_ms_total:7.3f} CPU ms a poll"
+                    f" (others {steady.foreign_cores:.2f} cores, stolen {steady.stolen_cores:.2f})",
+                    soft_wrap=True,
                 )
     return [result_of(subject, passes[subject.name]) for subject in chosen if passes[subject.name]]
 
@@ -106,9 +107,8 @@ def _both_passes(subject: Subject, postgres: Postgres, valkey: Valkey, folder: P
         with running(subject, servers, logs) as processes:
             parts = {**processes, "postgres": postgres.pid, "valkey": valkey.pid}
             first = measure(subject, servers, parts, logs)
-            steady = first if subject.kind is Kind.CLAIMS else measure(subject, servers, parts, logs)
-        polls = first.polls + (0 if steady is first else steady.polls)
-        return first, steady, (wal_fsyncs(connection) - before) / polls
+            steady = measure(subject, servers, parts, logs) if subject.passes == 2 else first
+        return first, steady, (wal_fsyncs(connection) - before) / (subject.passes * subject.plants)
 
 
 if __name__ == "__main__":

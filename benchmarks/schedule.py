@@ -27,14 +27,10 @@ def main() -> None:
     queue, metrics = RedisQueue(redis.redis_url), Metrics()
     scheduler, recovery = Scheduler(store, queue, pass_by), Recovery(store, queue, _clock, pass_by)
 
-    def fleet() -> None:
-        found = store.fleet(_clock())
-        metrics.set_fleet(found.plants, found.schedule_lag_s, found.mirror_lag_s, found.silenced)
-
     loops = [
         Loop("scheduler", lambda: metrics.record_tick(scheduler.tick(_clock())), period_s=1.0, bound_s=30.0),
         Loop("recovery", lambda: metrics.record_sweep(recovery.sweep()), period_s=5.0, bound_s=60.0),
-        Loop("fleet", fleet, period_s=5.0, bound_s=60.0),
+        Loop("fleet", lambda: store.fleet(_clock()), period_s=5.0, bound_s=60.0),
     ]
     signals, stop = StopSignals(), threading.Event()
     threads = start_loops(loops, stop, Progress(), metrics)

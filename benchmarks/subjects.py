@@ -49,6 +49,11 @@ class Subject(NamedTuple):
         """How many of its processes take jobs."""
         return {Kind.SOLARINVEST: 4, Kind.HUEY_ORM: 4, Kind.BULLMQ: 1}.get(self.kind, 0)
 
+    @property
+    def passes(self) -> int:
+        """Two: the second is what goes on all day. One where a clock sets the pace, or where nothing is polled."""
+        return 1 if self.kind is Kind.CLAIMS or self.limit_per_minute is not None else 2
+
     def programs(self, servers: Servers, folder: Path) -> list[Program]:
         """Its processes. Raises `FileNotFoundError` where a peer is not installed."""
         match self.kind:

@@ -108,8 +108,8 @@ def solarinvest(
 ) -> None:
     """Tells for each solar plant, whatever vendor it reports to, whether it is well.
 
-    operator, worker and api run until SIGTERM and log one JSON object a line to standard error. Settings are environment variables
-    (docs/configuration.md), exit codes are in docs/cli.md.
+    operator, worker and api run until SIGTERM and log one JSON object a line to standard error.
+    Settings are environment variables (docs/configuration.md), exit codes are in docs/cli.md.
     """
 
 
@@ -135,8 +135,8 @@ def main() -> None:
 def operator() -> None:
     """Run the operator: reconcile Plants, schedule their polls, mirror their status. Any number of copies.
 
-    It also finds jobs whose worker died, and closes each plant's day. Needs Postgres (with the right to make tables), Redis or Valkey, and
-    Kubernetes. SIGTERM ends it within 30 s.
+    It also finds jobs whose worker died, and has each plant's day closed. SIGTERM ends it within 30 s.
+    Needs Postgres (with the right to make tables), Redis or Valkey, and Kubernetes.
     """
     from controller.operator.kubernetes_api import KubernetesRefused, load_configuration, secrets_in
     from controller.operator.main import Operator
@@ -179,7 +179,8 @@ def operator() -> None:
 def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help="The brand whose queue this worker serves.")]) -> None:
     """Run a worker for one brand: take jobs, read the vendor, judge, store. Any number of copies.
 
-    It has no rights in Kubernetes and waits until an operator has opened the queue. SIGTERM lets the jobs at hand end, within 45 s.
+    It has no rights in Kubernetes and waits until an operator has opened the queue.
+    SIGTERM lets the jobs at hand end, within 45 s.
     """
     from controller.polling.poll_plants import PollPlants
     from controller.worker import main as worker_role
@@ -297,8 +298,8 @@ def migrate(
 def doctor(output: Annotated[Output, typer.Option(case_sensitive=False, help="How to print it.")] = Output.TEXT) -> None:
     """Check settings, database, queue server, Kubernetes rights, recordings and clocks, and say what to do where something is wrong.
 
-    What is not configured is skipped. Changes nothing, prints no secret, and takes at most 30 s. Exit code 1 if a check has failed;
-    warnings do not count.
+    What is not configured is skipped. Changes nothing, prints no secret, and takes at most 30 s.
+    Exit code 1 if a check has failed; warnings do not count.
     """
     from controller.tools import doctor as checks
 

@@ -80,12 +80,13 @@ def variables(function: str) -> list[str]:
 
 
 def _sections(function: str, seen: set[str]) -> Iterator[str]:
-    if function in seen or not hasattr(cli, function):
+    called = getattr(cli, function, None)
+    if function in seen or not inspect.isfunction(called) or called.__module__ != cli.__name__:
         return
     seen.add(function)
-    for node in ast.walk(ast.parse(inspect.getsource(getattr(cli, function)))):
+    for node in ast.walk(ast.parse(inspect.getsource(called))):
         match node:
             case ast.Attribute(value=ast.Name(id="conf"), attr=name):
                 yield name
-            case ast.Call(func=ast.Name(id=name)) if inspect.isfunction(getattr(cli, name, None)):
+            case ast.Call(func=ast.Name(id=name)):
                 yield from _sections(name, seen)

@@ -49,7 +49,8 @@ def _on_problem(_: AnyRequest, error: ProblemError) -> Response[bytes]:
 
 
 def _on_unavailable(_: AnyRequest, error: StoreUnavailable) -> Response[bytes]:
-    log.warning("database_unavailable", message=str(error))
+    # The sessions have told it once; here it would be a line for each request.
+    log.debug("request_without_database", message=str(error))
     return _response(unavailable(RETRY_AFTER_S))
 
 

@@ -8,12 +8,10 @@ import sys
 from http import HTTPStatus
 
 import h11
-import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from controller.api.front import Front
 from controller.api.problems import Problem, encoded, raw_headers
-
-log = structlog.get_logger()
 
 CONNECTIONS_MAX = 512
 """Each may hold up to 80 kB of what was sent; the usual bound on open files is 1,024."""
@@ -89,6 +87,8 @@ class BoundedProtocol(H11Protocol):
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """An answer and the end of the connection. Where another answer is on its way, only the end."""
+        if isinstance(self.config.app, Front):
+            self.config.app.count_unread(status)
         if self.is_answering:
             self.cycle.disconnected = True
         elif self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):

@@ -39,6 +39,10 @@ class Front:
         self._metrics = metrics
         self._at_once = 0
 
+    def count_unread(self, status: int) -> None:
+        """A request that was refused before it could be read: it has no route."""
+        self._metrics.record_api_request(OTHER, OTHER, status, 0.0)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # uvicorn is told to speak HTTP only: no lifespan, no WebSockets.
         await self._answer(cast("HTTPScope", scope), receive, send)

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
+import structlog
 import uvicorn
 
 from controller.api.app import build_app
@@ -17,6 +18,8 @@ from controller.probes import Progress
 from controller.queueing.rates import RequestRates
 from controller.stop_signals import StopSignals
 from controller.storage.reads import Reads
+
+log = structlog.get_logger()
 
 LOOP = "api"
 LOOP_EVERY_S = 2.0
@@ -49,6 +52,8 @@ def run(
         ws="none",
         lifespan="off",
         log_config=None,
+        # What clients get wrong is counted, and is no line in the log each time.
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -59,6 +64,7 @@ def run(
     )
     # uvicorn raises the signal again once it has stopped: here it is heard, and the role ends with 0.
     StopSignals()
+    log.info("api_listens", host=host, port=port, schema=serves_schema)
     asyncio.run(_serve(uvicorn.Server(config), reads, metrics, progress))
 
 

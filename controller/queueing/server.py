@@ -32,9 +32,7 @@ class Secret(Protocol):
     def get_secret_value(self) -> str: ...
 
 
-def connect(
-    server: Redis | str | Secret, read_timeout_s: float = READ_TIMEOUT_S, connect_timeout_s: float = CONNECT_TIMEOUT_S
-) -> Redis:
+def connect(server: Redis | str | Secret, read_timeout_s: float = READ_TIMEOUT_S, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> Redis:
     """A client of the server at a URL (`redis://`, `rediss://`, `unix://`); a client is returned as it is.
 
     It connects at its first command, and threads may share it. It never repeats a command by itself: what was pushed twice would be

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import psycopg
+import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from controller.domain.errors import StoreUnavailable
 from controller.storage.database import BoundedConnection, Secret, configure, conninfo, translated_errors
 
+log = structlog.get_logger()
 T = TypeVar("T")
 
 STATEMENT_TIMEOUT_S = 2
@@ -137,6 +139,7 @@ class ReadSessions:
         return session
 
     def _note_away(self) -> None:
+        log.warning("database_away", tried_again_in_s=AWAY_FOR_S)
         self._answered_until = 0.0
         self._away_until = time.monotonic() + AWAY_FOR_S
 

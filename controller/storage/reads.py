@@ -31,7 +31,6 @@ from integrations.contract import Brand, Severity
 T = TypeVar("T")
 K = TypeVar("K")
 P = TypeVar("P", bound="ShownPlant")
-V = TypeVar("V", bound="ShownPlant | ShownSnapshot")
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -210,7 +209,7 @@ class Reads:
         }
         for row, day in self._rows(PLANT, parameters):
             plant = _shown(_DETAIL.decode(row), day, now)
-            return replace(plant, snapshots=[_rounded(snapshot) for snapshot in plant.snapshots])
+            return replace(plant, snapshots=[_shown_day(snapshot) for snapshot in plant.snapshots])
         return None
 
     def alerts(self, owner: str | None, wanted: AlertFilter, limit: int, after: AlertKey | None = None) -> Page[ShownAlert, AlertKey]:
@@ -229,20 +228,28 @@ class Reads:
 
 
 def _shown(plant: P, day: date | None, now: datetime) -> P:
-    """As the resource shows it. `day` is the one that the row's energy is of: yesterday's as today's would be a lie."""
+    """As the resource shows it: power to 0.1 W, energy to 1 Wh.
+
+    `day` is the one that the row's energy is of: yesterday's as today's would be a lie.
+    """
     is_today = day == local_date(now, ZoneInfo(plant.timezone))
-    return _rounded(plant if is_today else replace(plant, today_energy_kwh=None))
-
-
-def _rounded(values: V) -> V:
-    """Power to 0.1 W, energy to 1 Wh, as the resource has them."""
     return replace(
-        values,
-        current_power_w=_round(values.current_power_w, 1),
-        grid_injection_power_w=_round(values.grid_injection_power_w, 1),
-        total_energy_kwh=_round(values.total_energy_kwh, 3),
-        today_energy_kwh=_round(values.today_energy_kwh, 3),
-        **({"peak_power_w": _round(values.peak_power_w, 1)} if isinstance(values, ShownSnapshot) else {}),
+        plant,
+        current_power_w=_round(plant.current_power_w, 1),
+        grid_injection_power_w=_round(plant.grid_injection_power_w, 1),
+        total_energy_kwh=_round(plant.total_energy_kwh, 3),
+        today_energy_kwh=_round(plant.today_energy_kwh, 3) if is_today else None,
+    )
+
+
+def _shown_day(snapshot: ShownSnapshot) -> ShownSnapshot:
+    return replace(
+        snapshot,
+        today_energy_kwh=round(snapshot.today_energy_kwh, 3),
+        peak_power_w=_round(snapshot.peak_power_w, 1),
+        current_power_w=_round(snapshot.current_power_w, 1),
+        total_energy_kwh=_round(snapshot.total_energy_kwh, 3),
+        grid_injection_power_w=_round(snapshot.grid_injection_power_w, 1),
     )
 
 

@@ -17,6 +17,8 @@ from tests.integration import api_fleet
 from tests.integration.api_fleet import OWNED, Served, fill, id_of
 from tests.stack import SolarProcess, wait_until
 
+pytestmark = pytest.mark.xdist_group("read-api")
+
 Launch = Callable[..., SolarProcess]
 PLANTS, ALERTS, HEALTH = "/api/v1/plants", "/api/v1/alerts", "/api/v1/health"
 served = api_fleet.served

@@ -9,6 +9,8 @@ import pytest
 from tests.integration import api_fleet
 from tests.integration.api_fleet import Served
 
+pytestmark = pytest.mark.xdist_group("read-api")
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENT = CHECKOUT / "docs" / "openapi.json"
 PROGRAM = Path(sys.executable).parent / "schemathesis"

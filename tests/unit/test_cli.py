@@ -5,12 +5,14 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 import structlog
 import typer
+from pydantic import SecretStr
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
@@ -207,6 +209,34 @@ def test_a_variable_that_looks_misspelt_is_a_warning_at_the_start(monkeypatch: p
         "nearest": "LIMIT_SOLIS_CONCURRENCY",
         "log_level": "warning",
     } in told
+
+
+SECRETS = {
+    "DATABASE_URL": "postgresql://u:canary-of-the-database@h/d",
+    "REDIS_URL": "redis://:canary-of-the-queue@h",
+    "JWT_SECRET": "canary-that-signs-tokens-today-and-on",
+    "JWT_SECRET_PREVIOUS": "canary-that-signed-tokens-until-today",
+}
+
+
+class Stop(Exception):
+    """Far enough."""
+
+
+@pytest.mark.parametrize("command", ["operator", "worker", "api", "migrate"])
+def test_a_role_tells_logging_of_every_secret_that_it_reads(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    read, told = set(cli_page.variables(command)), set[str]()
+
+    def configure(_: str, secrets: Iterable[SecretStr]) -> Redaction:
+        told.update(secret.get_secret_value() for secret in secrets)
+        raise Stop
+
+    monkeypatch.setattr(cli, "configure", configure)
+    for name, value in {**SECRETS, "INTEGRATION_MOCK_MODE": "true"}.items():
+        monkeypatch.setenv(name, value)
+    options = ["--brand", "solis"] if command == "worker" else []
+    assert isinstance(CliRunner().invoke(app, [command, *options]).exception, Stop)
+    assert told == {SECRETS[name] for name in SECRETS if name in read}
 
 
 def test_the_doctors_exit_code_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:

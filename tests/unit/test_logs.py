@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, get_args
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -21,10 +22,15 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from kubernetes import client
 from pydantic import SecretStr
 
+from controller.api.roles import Role
+from controller.api.tokens import mint
 from controller.logs import LINE_MAX, REDACTED, Redaction, configure, line
+from controller.operator.kubernetes_api import secrets_in
 from controller.probes import ProbeServer, Progress
+from controller.settings import Section
 
 PASSWORD = 'pä55"word/%41'
 DATABASE = f"postgresql://solar:{'s3cr%40t-db'}@db:5432/solar"
@@ -110,6 +116,49 @@ def test_a_known_secret_is_taken_out_wherever_it_stands(lines: Lines, say: Calla
     assert secret not in json.dumps(lines.only(), ensure_ascii=False)
     assert secret not in lines.only().__repr__()
     assert REDACTED in lines.text
+
+
+CONFIGURED = {
+    str(field.validation_alias): f"scheme://user:{canary}@host/x" if str(field.validation_alias).endswith("_URL") else canary
+    for section in Section.__subclasses__()
+    for field in section.model_fields.values()
+    if SecretStr in (field.annotation, *get_args(field.annotation))
+    for canary in [f"canary of {field.validation_alias}/%+"]
+}
+TOKEN = mint(SecretStr("a-key-of-thirty-two-bytes-and-more"), Role.ADMIN, "somebody", datetime(2026, 1, 1, tzinfo=UTC))
+KUBERNETES = client.Configuration(api_key={"authorization": "Bearer opaque-token-of-a-kubeconfig"}, password="of-a-kubeconfig/%+")
+NEVER_TOLD = {"an API token": TOKEN, "a pod's token, an hour later": TOKEN, "what a header held": f"Bearer {'x1' * 20}"}
+ALL = {**CONFIGURED, **{f"kubeconfig {n}": secret.get_secret_value() for n, secret in enumerate(secrets_in(KUBERNETES))}, **NEVER_TOLD}
+
+
+def test_these_are_all_the_secrets_there_are() -> None:
+    assert set(CONFIGURED) == {"DATABASE_URL", "REDIS_URL", "JWT_SECRET", "JWT_SECRET_PREVIOUS"}
+    assert len(ALL) == len(CONFIGURED) + 2 + len(NEVER_TOLD)
+
+
+@pytest.mark.parametrize("secret", ALL.values(), ids=ALL)
+def test_no_secret_of_the_system_is_seen_however_it_is_logged_or_raised(secret: str) -> None:
+    found = Lines()
+    redaction = configure("DEBUG", [SecretStr(value) for value in CONFIGURED.values()], found.stream)
+    redaction.learn(secrets_in(KUBERNETES))
+
+    def fail() -> None:
+        raise ConnectionError(f"cannot reach {secret}")
+
+    structlog.get_logger().info("said", at=secret, deep=[{"at": {secret}}])
+    logging.getLogger("urllib3").warning("retrying %s", secret)
+    try:
+        fail()
+    except ConnectionError:
+        structlog.get_logger().exception("failed")
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    hidden = secret.rpartition("@")[0].rpartition("user:")[2] or secret.removeprefix("Bearer ")
+    told = [json.loads(text) for text in found.text.splitlines()]
+    assert len(told) == 4
+    assert all(REDACTED in str(line) for line in told)
+    assert [line for line in told if hidden in str(line) or hidden in json.dumps(line)] == []
 
 
 def test_tracebacks_hold_neither_secrets_nor_local_variables(lines: Lines) -> None:
