@@ -99,7 +99,7 @@ def measure(subject: Subject, servers: Servers, parts: Mapping[str, int], folder
     return Pass(
         polls=subject.plants,
         seconds=seconds,
-        polls_per_s=subject.plants / seconds,
+        polls_per_s=(subject.plants - subject.burst) / seconds,
         cpu_ms=cpu_ms,
         cpu_ms_total=sum(cpu_ms.values()),
         wal_bytes=wal / subject.plants,

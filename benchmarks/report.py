@@ -1,4 +1,4 @@
-"""From passes to medians: the JSON and the table. Called by `bench`."""
+"""From passes to medians: the JSON and the tables. Called by `bench`."""
 
 import json
 import os
@@ -8,9 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
-
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.machine import model
 from benchmarks.passes import Pass
@@ -76,12 +73,12 @@ def ratio_to_peer(results: Sequence[Result]) -> float | None:
     return round(rates["solarinvest"] / rates[PEER], 1) if {"solarinvest", PEER} <= rates.keys() else None
 
 
-def write(results: Sequence[Result], folder: Path, *, quick: bool, plants: int, rounds: int) -> None:
-    """The results as `<instant>.json` and as `latest.json`."""
+def write(results: Sequence[Result], folder: Path, *, command: str, plants: int, rounds: int) -> None:
+    """The results of `command` as `<instant>.json` and as `latest.json`."""
     now = datetime.now(UTC)
     document: dict[str, Any] = {
         "at": now.isoformat(timespec="seconds"),
-        "command": "make bench-quick" if quick else "make bench",
+        "command": command,
         "plants": plants,
         "rounds": rounds,
         "machine": {"cores": os.cpu_count(), "processor": model(), "kernel": platform.release(), "python": platform.python_version()},
@@ -94,31 +91,29 @@ def write(results: Sequence[Result], folder: Path, *, quick: bool, plants: int, 
         (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Polls a second as median (min to max), CPU ms and fsyncs a poll as medians."""
-    table = Table(title="polls from the first claim to the last commit")
-    for column in ("subject", "plants", "polls/s", "first pass", "CPU ms/poll", "fsyncs/poll", "WAL bytes/poll", "polls/transaction"):
-        table.add_column(column, justify="left" if column == "subject" else "right")
+def show(results: Sequence[Result]) -> str:
+    """The tables of docs/performance.md. Rates as median (least to greatest), the rest as medians."""
+    lines = [
+        "| subject | plants | polls/s | first pass | CPU ms/poll | fsyncs/poll | WAL bytes/poll | polls a commit | others' cores |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for result in results:
-        table.add_row(
-            result.name,
-            str(result.plants),
+        cells = (
+            f"`{result.name}`",
+            f"{result.plants:,}",
             _text(result.polls_per_s),
             f"{result.first_pass_polls_per_s['median']:,.0f}",
             f"{result.cpu_ms_total['median']:.3f}",
             f"{result.wal_fsyncs['median']:.4f}",
             f"{result.wal_bytes['median']:,.0f}",
-            f"{result.polls_a_transaction['median']:.0f}",
+            f"{result.polls_a_transaction['median']:,.0f}",
+            f"{result.foreign_cores['median']:.2f}",
         )
-    console.print(table)
-    parts = Table(title="CPU ms a poll by process, and memory (PSS, MB)")
-    for column in ("subject", "CPU ms", "MB"):
-        parts.add_column(column)
-    for result in results:
-        parts.add_row(result.name, _parts(result.cpu_ms, ".3f"), _parts(result.pss_mb, ".0f"))
-    console.print(parts)
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| subject | CPU ms a poll by process | memory (PSS, MB) |", "|---|---|---|"]
+    lines += [f"| `{result.name}` | {_parts(result.cpu_ms, '.3f')} | {_parts(result.pss_mb, '.0f')} |" for result in results]
     ratio = ratio_to_peer(results)
-    console.print(f"solarinvest to {PEER}: {'not measured' if ratio is None else f'{ratio:g} times'}")
+    return "\n".join((*lines, "", f"`solarinvest` to `{PEER}`: {'not measured' if ratio is None else f'{ratio:g} times'}"))
 
 
 def _spread(values: Sequence[float]) -> Figures:

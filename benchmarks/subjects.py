@@ -50,6 +50,11 @@ class Subject(NamedTuple):
         return {Kind.SOLARINVEST: 4, Kind.HUEY_ORM: 4, Kind.BULLMQ: 1}.get(self.kind, 0)
 
     @property
+    def burst(self) -> int:
+        """Polls that a limiter admits at once, before its pace shows."""
+        return 4 * (self.limit_per_minute or 0)
+
+    @property
     def passes(self) -> int:
         """Two: the second is what goes on all day. One where a clock sets the pace, or where nothing is polled."""
         return 1 if self.kind is Kind.CLAIMS or self.limit_per_minute is not None else 2

@@ -41,7 +41,9 @@ class BoundedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.is_answering:
-            self._within(None)
+            # While an answer before it has not been read, more bytes do not put the end off.
+            if self.transport.get_write_buffer_size() == 0:
+                self._within(None)
         elif self._deadline is None and not self.transport.is_closing():
             self._within(REQUEST_WITHIN_S)
 

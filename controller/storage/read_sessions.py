@@ -27,6 +27,8 @@ QUEUE_FOR_S = 1.0
 """Longest wait for one of the sessions: when all of them are busy for that long, waiting longer only makes the queue longer."""
 AWAY_FOR_S = 1.0
 """After a connection that failed, nobody tries again for so long: requests are answered at once."""
+TRIAL_S = 6.0
+"""Longest that one attempt at a server that was away may last: to connect, and to answer."""
 ANSWERED_FOR_S = 1.0
 """A database that has just answered somebody is taken for reachable for so long: probes by anybody cost it nothing."""
 STALE_WITHIN_S = 0.5
@@ -62,6 +64,7 @@ class ReadSessions:
         self._idle: deque[ReadSession] = deque()
         self._places = threading.BoundedSemaphore(max_sessions)
         self._away_until = self._answered_until = 0.0
+        self._is_failing = False
 
     def run(self, work: Callable[[ReadSession], T]) -> T:
         """What `work` returns, called with a session; again with a fresh one if the first had ended while it was idle.
@@ -70,12 +73,16 @@ class ReadSessions:
         """
         if time.monotonic() < self._away_until:
             raise StoreUnavailable("away a moment ago")
+        if self._is_failing:
+            # This one tries; the others shall not wait for the same.
+            self._away_until = time.monotonic() + TRIAL_S
         if not self._places.acquire(timeout=QUEUE_FOR_S):
             raise StoreUnavailable("all sessions are busy")
         try:
             with translated_errors():
                 found = self._on_some_session(work)
             self._answered_until = time.monotonic() + ANSWERED_FOR_S
+            self._is_failing, self._away_until = False, 0.0
             return found
         finally:
             self._places.release()

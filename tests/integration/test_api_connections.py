@@ -122,12 +122,21 @@ def _has_ended_after(connection: socket.socket, sent: bytes) -> bool:
         return True
 
 
-def test_a_client_that_does_not_read_is_cut_off(served: Served) -> None:
+@pytest.mark.parametrize("asks_for_more", [False, True])
+def test_a_client_that_does_not_read_is_cut_off(served: Served, asks_for_more: bool) -> None:
+    large = GET.replace(b" / ", b" /large ")
     with connect(served) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.sendall(GET.replace(b" / ", b" /large "))
+        connection.sendall(large)
         wait_until(lambda: served.open == 1, BOUND_S, "the connection")
-        wait_until(lambda: served.open == 0, BOUND_S, "the end of it")
+
+        def has_ended() -> bool:
+            if asks_for_more:
+                with contextlib.suppress(OSError):
+                    connection.send(large)
+            return served.open == 0
+
+        wait_until(has_ended, BOUND_S, "the end of it")
 
 
 def test_a_request_that_is_long_in_work_is_not_cut_off(served: Served) -> None:

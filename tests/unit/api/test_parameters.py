@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.api.cursors import alert_cursor, parse_alert_cursor, parse_plant_cursor, plant_cursor
@@ -70,6 +70,7 @@ def test_an_id_has_one_form_only(text: str) -> None:
         parse_uuid(text)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_query_brings_anything_but_values_or_a_refusal(query: bytes) -> None:
     for parameters in (PLANT_PARAMETERS, ALERT_PARAMETERS, NONE):
@@ -77,6 +78,7 @@ def test_no_query_brings_anything_but_values_or_a_refusal(query: bytes) -> None:
             assert parse_query(query, parameters).keys() <= {parameter.name for parameter in parameters}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([parameter.name for parameter in EVERY]), st.text(max_size=30), min_size=1, max_size=4))
 def test_a_value_that_is_taken_matches_what_the_schema_says(given_values: dict[str, str]) -> None:
     for parameter in EVERY:
@@ -93,17 +95,20 @@ def test_a_value_that_is_taken_matches_what_the_schema_says(given_values: dict[s
 # Cursors
 
 
+@settings(deadline=None)
 @given(st.uuids())
 def test_a_cursor_of_plants_leads_back_to_its_row(plant_id: UUID) -> None:
     assert parse_plant_cursor(plant_cursor(plant_id)) == plant_id
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(4000, 1, 1)), st.uuids())  # noqa: DTZ001 hypothesis takes naive bounds
 def test_a_cursor_of_alerts_leads_back_to_its_row(opened_at: datetime, alert_id: UUID) -> None:
     key = AlertKey(opened_at.replace(tzinfo=UTC), alert_id)
     assert parse_alert_cursor(alert_cursor(key)) == key
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[A-Za-z0-9_-]{21}[AQgw]", fullmatch=True), st.from_regex(r"[A-Za-z0-9_-]{30}[AEIMQUYcgkosw048]", fullmatch=True))
 def test_every_text_of_the_right_form_is_some_place(of_plants: str, of_alerts: str) -> None:
     assert plant_cursor(parse_plant_cursor(of_plants)) == of_plants

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -46,6 +46,7 @@ def test_the_secret_before_is_taken_as_long_as_it_is_set() -> None:
     assert not is_refused(GOOD, BOTH)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.sampled_from(BASE64 + "."))
 def test_no_character_of_a_token_can_be_another(place: int, character: str) -> None:
     """But for bits that base64 does not use: then it is the same token, and counted as such."""
@@ -54,11 +55,13 @@ def test_no_character_of_a_token_can_be_another(place: int, character: str) -> N
         assert CHECKER.caller(changed) == CHECKER.caller(GOOD)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_no_text_is_a_token(text: str) -> None:
     assert is_refused(text)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["sub", "role", "iat", "exp", "iss", "aud"]),
@@ -76,6 +79,7 @@ def test_a_signed_token_with_other_claims_is_refused_or_says_who_asks(changes: d
     assert caller.role in Role
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=8), st.none() | st.booleans() | st.integers() | st.text(max_size=20), max_size=4))
 def test_a_header_cannot_choose_how_a_token_is_checked(header: dict[str, object]) -> None:
     for alg in ("none", "HS512", "RS256", header.get("alg")):
