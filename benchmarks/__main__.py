@@ -46,7 +46,7 @@ def main() -> int:
         console.print(f"BROKEN: {error}. Logs: {folder}", soft_wrap=True, markup=False)
         return 1
     shutil.rmtree(folder)
-    command = " ".join(("python -m benchmarks", *sys.argv[1:]))
+    command = f"python -m benchmarks --plants {options.plants} --peer-plants {options.peer_plants} --rounds {options.rounds}"
     write(results, options.output, command=command, plants=options.plants, rounds=options.rounds)
     sys.stdout.write(show(results) + "\n")
     return 0

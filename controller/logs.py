@@ -206,6 +206,9 @@ def log_outcome(outcome: Outcome) -> None:
     entry = outcome.log
     error = None if entry is None else entry.adapter_error_type
     level = logging.INFO if outcome.transition or error else logging.DEBUG
+    if not logging.getLogger().isEnabledFor(level):
+        # One line a poll at DEBUG: its fields cost more than the poll's own bookkeeping.
+        return
     declaration, live = outcome.before.declaration, outcome.live
     log.log(
         level,

@@ -15,6 +15,8 @@ Loose = Any
 
 _LAST_INSTANT = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 """Later instants cannot be shown in every zone without overflowing."""
+_EXACT = 1 << 53
+"""Whole numbers up to this are the same as floats."""
 
 
 def number(raw: Loose) -> float | None:
@@ -22,7 +24,7 @@ def number(raw: Loose) -> float | None:
     if type(raw) is float:
         return raw if math.isfinite(raw) else None
     if type(raw) is int:
-        return _finite(raw)
+        return float(raw) if -_EXACT < raw < _EXACT else _finite(raw)
     if type(raw) is str:
         # float() would take "1_000" and digits of other scripts.
         return _finite(raw) if len(raw) <= 40 and raw.isascii() and "_" not in raw else None
@@ -39,6 +41,8 @@ def _finite(raw: float | str) -> float | None:
 
 def whole(raw: Loose) -> int | None:
     """A whole number, sent as one, as 512.0 or as text."""
+    if type(raw) is int and -_EXACT < raw < _EXACT:
+        return raw
     value = number(raw)
     return int(value) if value is not None and value.is_integer() else None
 
@@ -106,7 +110,8 @@ def text(raw: Loose, limit: int) -> str | None:
         raw = "".join(character if character.isprintable() else " " for character in raw[: 4 * limit])
     if "  " in raw:
         raw = " ".join(raw.split())
-    return raw.strip()[:limit].rstrip() or None
+    raw = raw.strip()
+    return (raw if len(raw) <= limit else raw[:limit].rstrip()) or None
 
 
 def absent(raw: Loose) -> bool:

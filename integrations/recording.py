@@ -119,11 +119,10 @@ class Recording:
         for selectors in self._selectors.values():
             selectors.sort(key=lambda selector: -len(selector.conditions))
         recorded_id = file.recorded.vendor_plant_id
-        self._quoted_id = msgspec.json.encode(recorded_id)
-        self._bare_id = _bare_id(recorded_id, stored)
+        self._places_of_id = _places_of_id(recorded_id, stored)
         self._moved: OrderedDict[tuple[object, ...], VendorResponse] = OrderedDict()
         self._moving = threading.Lock()
-        self._latest: dict[tuple[str, str], tuple[int, VendorResponse]] = {}
+        self._latest: dict[tuple[str, str], tuple[int, Template]] = {}
 
     def answer(self, request: VendorRequest, plant: PlantRef, now: datetime) -> VendorResponse:
         """The recorded answer as of `now`. Raises the AdapterError of a frame that has none."""
@@ -134,8 +133,9 @@ class Recording:
         latest = self._latest.get(asked)
         if latest is None or latest[0] != second:
             # Frames begin on whole seconds, so within one the answer is one: a batch of plants finds it here.
-            latest = self._latest[asked] = (second, self._answer_to_any(timeline, plant.timezone, now))
-        return VendorResponse(status=latest[1].status, body=self._with_id(latest[1].body, plant.vendor_plant_id))
+            answer = self._answer_to_any(timeline, plant.timezone, now)
+            latest = self._latest[asked] = (second, Template.of(answer, self._places_of_id))
+        return latest[1].of_plant(plant.vendor_plant_id)
 
     def _answer_to_any(self, timeline: "Timeline", zone: ZoneInfo, now: datetime) -> VendorResponse:
         """The answer with the recorded plant's id still in it."""
@@ -149,7 +149,7 @@ class Recording:
 
     def _timeline(self, request: VendorRequest) -> "Timeline | None":
         for selector in self._selectors.get(request.path, ()):
-            if selector.accepts(request.body):
+            if not selector.conditions or selector.accepts(request.body):
                 return self._timelines[selector.key]
         return None
 
@@ -171,13 +171,34 @@ class Recording:
                 self._moved.popitem(last=False)
         return moved
 
-    def _with_id(self, body: bytes, plant_id: str) -> bytes:
+
+class Template(NamedTuple):
+    """An answer, cut where the recorded plant's id stands in it."""
+
+    status: int
+    parts: tuple[bytes, ...]
+    bare: tuple[bool, ...]
+    """Of the id between each two parts: whether it stands there as a JSON number. Only a number replaces it as one."""
+
+    @classmethod
+    def of(cls, answer: VendorResponse, places_of_id: re.Pattern[bytes]) -> "Template":
+        parts, bare, end = [], [], 0
+        for found in places_of_id.finditer(answer.body):
+            parts.append(answer.body[end : found.start()])
+            bare.append(not found[0].startswith(b'"'))
+            end = found.end()
+        return cls(answer.status, (*parts, answer.body[end:]), tuple(bare))
+
+    def of_plant(self, plant_id: str) -> VendorResponse:
+        """The answer about the plant of this id."""
+        if not self.bare:
+            return VendorResponse(status=self.status, body=self.parts[0])
         quoted = msgspec.json.encode(plant_id)
-        if quoted != self._quoted_id:
-            body = body.replace(self._quoted_id, quoted)
-        if self._bare_id is not None:
-            body = self._bare_id.sub(plant_id.encode() if _is_json_integer(plant_id) else quoted, body)
-        return body
+        if not any(self.bare):
+            return VendorResponse(status=self.status, body=quoted.join(self.parts))
+        number = plant_id.encode() if _is_json_integer(plant_id) else quoted
+        ids = (number if is_bare else quoted for is_bare in self.bare)
+        return VendorResponse(status=self.status, body=self.parts[0] + b"".join(map(bytes.__add__, ids, self.parts[1:])))
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -187,12 +208,13 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r} is no timezone") from error
 
 
-def _bare_id(recorded_id: str, stored: bytes) -> re.Pattern[bytes] | None:
-    """Finds the id where it stands as a JSON number; None where it never does, which spares the search."""
+def _places_of_id(recorded_id: str, stored: bytes) -> re.Pattern[bytes]:
+    """Finds the id where it is the whole of a JSON text, and where it is a JSON number, if it ever is one."""
+    quoted = re.escape(msgspec.json.encode(recorded_id))
     if not _is_json_integer(recorded_id):
-        return None
-    pattern = re.compile(rb"(?<=[:\[,])%s(?=[,\]}])" % recorded_id.encode())
-    return pattern if pattern.search(stored) else None
+        return re.compile(quoted)
+    bare = rb"(?<=[:\[,])%s(?=[,\]}])" % recorded_id.encode()
+    return re.compile(quoted + b"|" + bare if re.search(bare, stored) else quoted)
 
 
 class Timeline:

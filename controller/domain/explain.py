@@ -120,4 +120,7 @@ def _kwh(value: float) -> str:
 
 
 def _local(at: datetime | None, zone: ZoneInfo) -> str:
-    return "never" if at is None else at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    if at is None:
+        return "never"
+    local = at.astimezone(zone)
+    return f"{local.replace(microsecond=0, tzinfo=None)} {local.tzname()}"

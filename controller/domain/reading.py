@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -78,6 +79,7 @@ def _is_plausible(value: float, limit: float) -> bool:
     return math.isfinite(value) and 0 <= value < LIMIT and value <= limit
 
 
+@lru_cache(maxsize=4_096)
 def _day_limit(capacity_kwp: float | None) -> float:
     """The most energy that a day can bring. kWh."""
     # As decimals: 6.6 kWp make 158.4 kWh at most, and not 158.39999999999998.

@@ -82,7 +82,6 @@ class ReadSessions:
             with translated_errors():
                 found = self._on_some_session(work)
             self._answered_until = time.monotonic() + ANSWERED_FOR_S
-            self._is_failing, self._away_until = False, 0.0
             return found
         finally:
             self._places.release()
@@ -128,6 +127,8 @@ class ReadSessions:
             return work(session)
         finally:
             if not session.closed:
+                # Whatever it answered, it is there.
+                self._is_failing, self._away_until = False, 0.0
                 self._idle.append(session)
 
     def _take_idle(self) -> ReadSession | None:
@@ -147,7 +148,7 @@ class ReadSessions:
 
     def _note_away(self) -> None:
         log.warning("database_away", tried_again_in_s=AWAY_FOR_S)
-        self._answered_until = 0.0
+        self._is_failing, self._answered_until = True, 0.0
         self._away_until = time.monotonic() + AWAY_FOR_S
 
 

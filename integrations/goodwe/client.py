@@ -45,4 +45,5 @@ def warnings(exchange: Exchange, plant: PlantRef, end: datetime, page: int) -> V
 
 
 def _local(instant: datetime, plant: PlantRef) -> str:
-    return f"{instant.astimezone(plant.timezone):%m/%d/%Y %H:%M:%S}"
+    local = instant.astimezone(plant.timezone)
+    return f"{local.month:02}/{local.day:02}/{local.year:04} {local.hour:02}:{local.minute:02}:{local.second:02}"

@@ -1,7 +1,7 @@
 """A small fleet polled each minute, and the audit of its polls: which slot of which plant had none, or two."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString
@@ -31,6 +31,8 @@ SELECT plant_id, attempt, job_type, status, adapter_error_type FROM poll_logs
 WHERE attempt >= (SELECT min(attempt) FROM fault_audit WHERE attempt <> attempt_before)
 """
 """Of all claims since the audit began."""
+Poll = tuple[UUID, datetime, str | None]
+"""Plant, instant of the claim, error."""
 UNDER_WAY: LiteralString = (
     "SELECT attempt FROM plants WHERE done_attempt < attempt AND claimed_at > now() - make_interval(secs => %(seconds)s)"
 )
@@ -66,7 +68,7 @@ class Slots:
         bound = (until - datetime.now(UTC)).total_seconds() + 2 * MINUTE + AT_REST_S
 
         def unpolled() -> Left:
-            last = self._last()
+            last = _last(self._polls())
             return (
                 Left(f"{plant} at {at:%H:%M:%S}" for plant, at in last.items() if at < until) if len(last) == SIZE else Left(["some never"])
             )
@@ -103,18 +105,19 @@ class Slots:
         """Each plant's slots from the first that begins after `since` to that of its newest poll."""
         polls = self._polls()
         counts = Counter((plant, _slot(plant, at)) for plant, at, _ in polls)
-        for plant, last in self._last().items():
+        for plant, last in _last(polls).items():
             slot = next_slot(plant, MINUTE, self.since)
             while slot <= last:
                 yield plant, slot, counts[plant, slot]
                 slot += timedelta(seconds=MINUTE)
 
-    def _last(self) -> dict[UUID, datetime]:
-        """When each plant was polled last."""
-        return {plant: at for plant, at, _ in sorted(self._polls(), key=lambda poll: poll[1])}
-
-    def _polls(self) -> list[tuple[UUID, datetime, str | None]]:
+    def _polls(self) -> list[Poll]:
         return [(row[0], row[1], row[2]) for row in self._product.rows(POLLS, namespace=FLEET, since=self.since)]
+
+
+def _last(polls: Iterable[Poll]) -> dict[UUID, datetime]:
+    """When each plant was polled last."""
+    return {plant: at for plant, at, _ in sorted(polls, key=lambda poll: poll[1])}
 
 
 def _slot(plant: UUID, at: datetime) -> datetime:

@@ -62,9 +62,9 @@ def test_4_a_plant_goes_through_all_four_colours(product: Product) -> None:
         product.wait_status(name, OWN, told, SHOWN_S)
     product.cluster.kubectl("patch", "plant", name, f"--namespace={OWN}", "--type=merge", '--patch={"spec":{"suspend":true}}')
     product.wait_status(name, OWN, "GREY DisabledByOperator", SHOWN_S)
-    events = product.cluster.items("events", f"--namespace={OWN}", f"--field-selector=involvedObject.name={name},reason=HealthChanged")
-    moves = {match.groups() for event in events if (match := re.match(r"(\w+) to (\w+)", event["message"]))}
-    assert moves >= {("GREY", "YELLOW"), ("YELLOW", "RED"), ("RED", "GREEN"), ("GREEN", "GREY")}
+    wanted = {("GREY", "YELLOW"), ("YELLOW", "RED"), ("RED", "GREEN"), ("GREEN", "GREY")}
+    # An event follows its status.
+    wait_until(lambda: Left(wanted - moves(product, name)), SHOWN_S, "every transition is an event", every_seconds=0.5)
 
 
 def test_5_an_alert_is_opened_once_and_resolved(product: Product) -> None:
@@ -190,6 +190,13 @@ def poll(product: Product, name: str, token: str, namespace: str = OWN) -> None:
         f"poll {token} of {name} is done",
         every_seconds=0.5,
     )
+
+
+def moves(product: Product, name: str) -> set[tuple[str, ...]]:
+    """Statuses from and to, as the plant's events tell."""
+    selector = f"--field-selector=involvedObject.name={name},reason=HealthChanged"
+    events = product.cluster.items("events", f"--namespace={OWN}", selector)
+    return {match.groups() for event in events if (match := re.match(r"(\w+) to (\w+)", event["message"]))}
 
 
 def alerts(product: Product, name: str) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -139,8 +140,24 @@ def test_a_database_that_is_frozen_is_given_up_within_its_bound(postgres_server:
     with pytest.raises(StoreUnavailable, match="a moment ago"):
         read.plants(None, PlantFilter(), 10, NOW)
     assert time.monotonic() - began < 0.1, "who asks next is told at once"
+    with ThreadPoolExecutor(6) as pool:
+        took: list[float] = []
+
+        def one_tries() -> bool:
+            took[:] = pool.map(lambda _: _seconds(read), range(6))
+            return max(took) > 1
+
+        wait_until(one_tries, 15, "somebody to try again")
+        assert sum(seconds > 0.5 for seconds in took) == 1, "the others are told at once meanwhile"
     postgres_server.resume()
     wait_until(lambda: _answers(read), 10, "the database to be read again")
+
+
+def _seconds(read: Reads) -> float:
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        read.plants(None, PlantFilter(), 10, NOW)
+    return time.monotonic() - began
 
 
 def _answers(read: Reads) -> bool:

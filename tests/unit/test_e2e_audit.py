@@ -72,7 +72,7 @@ def test_a_connection_to_the_world_is_seen_and_one_from_it_is_not() -> None:
 def test_pods_are_found_by_their_annotations() -> None:
     said = {"prometheus.io/scrape": "true", "prometheus.io/port": "9100", "prometheus.io/path": "/metrics"}
     status = {"phase": "Running", "podIP": "10.0.0.1"}
-    pods = [
+    pods: list[dict[str, Any]] = [
         {"metadata": {"name": "a", "namespace": "n", "annotations": said}, "status": status},
         {"metadata": {"name": "b", "namespace": "n"}, "status": status},
         {"metadata": {"name": "c", "namespace": "n", "annotations": said}, "status": {"phase": "Pending"}},
