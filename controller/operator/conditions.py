@@ -86,6 +86,7 @@ class Verdict(msgspec.Struct, frozen=True):
     message: str
 
 
+_ANNOTATION = "Annotation "
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 
 _POLL_ERROR = {
@@ -147,8 +148,32 @@ def _remarks(plant: PlantContext, resource: PlantResource) -> Iterable[tuple[Con
         yield ConditionReason.INTERVAL_RAISED, sentence
     if declaration.status_policy is StatusPolicy.DAYLIGHT and declaration.latitude is None:
         yield ConditionReason.DAYLIGHT_NEEDS_LOCATION, "statusPolicy Daylight acts as Strict, for spec.location is not set"
-    for ignored in resource.ignored:
-        yield ConditionReason.ANNOTATION_IGNORED, f"Annotation {ignored}"
+    for sentence in _ignored(resource):
+        yield ConditionReason.ANNOTATION_IGNORED, sentence
+
+
+def _ignored(resource: PlantResource) -> list[str]:
+    return [f"{_ANNOTATION}{ignored}" for ignored in resource.ignored]
+
+
+def tells_ignored(resource: PlantResource) -> bool:
+    """Whether condition Accepted, as it stands in Kubernetes, names just the annotations that mean nothing now.
+
+    They are no part of the declaration, so nothing else would show that one came or went before the next poll.
+    """
+    message = _accepted_message(resource.status)
+    start = message.find(_ANNOTATION)
+    shown = "" if start < 0 else message[start:]
+    expected = "; ".join(_ignored(resource))
+    return shown == expected or (len(message) == MESSAGE_MAX and bool(shown) and expected.startswith(shown))
+
+
+def _accepted_message(status: Mapping[str, Any]) -> str:
+    conditions = status.get("conditions")
+    for condition in conditions if isinstance(conditions, list) else []:
+        if isinstance(condition, Mapping) and condition.get("type") == ConditionType.ACCEPTED:
+            return str(condition.get("message", ""))
+    return ""
 
 
 def _declared_interval_s(resource: PlantResource) -> int | None:

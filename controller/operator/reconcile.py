@@ -13,6 +13,7 @@ import structlog
 from controller.domain.errors import StoreRejected, StoreUnavailable
 from controller.domain.judge import judge_declared
 from controller.domain.plant import Declaration
+from controller.operator.conditions import tells_ignored
 from controller.operator.digest import digest
 from controller.operator.events import PlantEvent, rejection
 from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, PlantsApi, StatusRefused
@@ -115,14 +116,14 @@ class Reconciler:
             case ApplyResult.STALE:
                 return ReconcileResult.STALE
             case ApplyResult.UNCHANGED:
-                reset = self._store.reset_mirror(resource.plant_id, resource.resource_version, digest(resource.status), self._clock())
+                reset = self._store.reset_mirror(resource.plant_id, resource.resource_version, _shown(resource), self._clock())
                 return ReconcileResult.STATUS_RESET if reset else ReconcileResult.UNCHANGED
 
     def is_as_declared(self, resource: PlantResource, row: LiveRow) -> bool:
         """Whether row and object agree, so that resync need not touch them."""
         if refusal(resource) is not None or row.declaration != self._declaration(resource):
             return False
-        return row.mirror.digest == digest(resource.status) or resource.resource_version <= row.mirror.resource_version
+        return row.mirror.digest == _shown(resource) or resource.resource_version <= row.mirror.resource_version
 
     def _declaration(self, resource: PlantResource) -> Declaration:
         return resource.declaration(self._capabilities[resource.spec.brand].recommended_min_interval_seconds)
@@ -146,3 +147,8 @@ class Reconciler:
                 return ReconcileResult.STALE
             self._announce(resource, rejection(resource.status, refused, resource.generation))
         return ReconcileResult.REFUSED
+
+
+def _shown(resource: PlantResource) -> str:
+    """The digest of the status as it stands; that of no status where it is silent about an annotation, so that it is written anew."""
+    return digest(resource.status) if tells_ignored(resource) else ""

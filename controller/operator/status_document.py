@@ -66,9 +66,13 @@ def refused_document(refusal: Refusal, resource: PlantResource, now: datetime) -
         "health": Status.GREY.value,
         "reason": refusal.reason.value,
         "since": since if isinstance(since, str) else rfc3339(now),
-        "explain": [f"Not monitored: {refusal.message}."[:EXPLAIN_TEXT_MAX]],
+        "explain": [_sentence(f"Not monitored: {refusal.message}")[:EXPLAIN_TEXT_MAX]],
         "conditions": refused_conditions(refusal, resource, now),
     }
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 def _today(plant: PlantContext, now: datetime) -> Snapshot | None:

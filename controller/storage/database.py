@@ -40,6 +40,22 @@ _SESSION = (
     "-c jit=off -c TimeZone=UTC"
 )
 
+_CAUSES = {
+    "password authentication failed": "the server refuses this user or password",
+    "no password supplied": "the server wants a password",
+    "no pg_hba.conf entry": "the server does not let this user in from this address, or not without TLS",
+    "does not exist": "the server has no such database or user",
+    "connection refused": "nothing listens at this address",
+    "name or service not known": "the host name is not known",
+    "temporary failure in name resolution": "the host name cannot be looked up now",
+    "could not translate host name": "the host name is not known",
+    "timeout": "the server does not answer in time",
+    "too many": "the server has no connection left",
+    "starting up": "the server is still starting",
+    "certificate": "the server's certificate is not accepted",
+}
+"""What libpq's messages come down to. Their own text stays here: it may quote what was given."""
+
 
 class Secret(Protocol):
     """What pydantic's SecretStr offers: text that is not printed by accident."""
@@ -104,6 +120,12 @@ def translated_errors() -> Iterator[None]:
 
 def _name(error: psycopg.Error) -> str:
     return type(error).__name__ if error.sqlstate is None else f"{type(error).__name__} ({error.sqlstate})"
+
+
+def connect_cause(error: psycopg.Error) -> str:
+    """Why no connection was made, in words of ours."""
+    lowered = str(error).lower()
+    return next((cause for words, cause in _CAUSES.items() if words in lowered), "the server cannot be reached")
 
 
 class Database:

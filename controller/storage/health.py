@@ -8,7 +8,7 @@ import msgspec
 import psycopg
 
 from controller.domain.errors import StoreUnavailable
-from controller.storage.database import BoundedConnection, Secret, conninfo, translated_errors
+from controller.storage.database import BoundedConnection, Secret, connect_cause, conninfo, translated_errors
 from controller.storage.migrate import head
 
 WITHIN_S = 5
@@ -39,21 +39,6 @@ SELECT wanted.name, c.oid IS NOT NULL, coalesce(pg_has_role(c.relowner, 'USAGE')
     ARRAY(SELECT verb FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) verb WHERE has_table_privilege(c.oid, verb))
 FROM unnest(%s::text[]) wanted (name) LEFT JOIN pg_class c ON c.oid = to_regclass(wanted.name)
 """
-_CAUSES = {
-    "password authentication failed": "the server refuses this user or password",
-    "no password supplied": "the server wants a password",
-    "no pg_hba.conf entry": "the server does not let this user in from this address, or not without TLS",
-    "does not exist": "the server has no such database or user",
-    "connection refused": "nothing listens at this address",
-    "name or service not known": "the host name is not known",
-    "temporary failure in name resolution": "the host name cannot be looked up now",
-    "could not translate host name": "the host name is not known",
-    "timeout": "the server does not answer in time",
-    "too many": "the server has no connection left",
-    "starting up": "the server is still starting",
-    "certificate": "the server's certificate is not accepted",
-}
-"""What libpq's messages come down to. Their own text stays here: it may quote what was given."""
 
 
 class DatabaseHealth(msgspec.Struct, frozen=True):
@@ -83,7 +68,7 @@ def examine(database_url: str | Secret) -> DatabaseHealth:
     try:
         connection = _Connection.connect(text, autocommit=True)
     except psycopg.Error as error:
-        raise StoreUnavailable(_cause(str(error))) from None
+        raise StoreUnavailable(connect_cause(error)) from None
     with translated_errors(), connection:
         connection.execute(f"SET statement_timeout = '{WITHIN_S}s'")
         return _read(connection)
@@ -128,8 +113,3 @@ def _missing(may_create: bool, rights: dict[str, tuple[bool, bool, set[str]]]) -
     if foreign:
         owner += ("ownership of the tables",) if len(foreign) == len(there) else (f"ownership of {', '.join(foreign)}",)
     return {"operator": owner, "worker": lacking(_NEEDS["worker"]), "api": lacking(_NEEDS["api"]), "migrate": owner}
-
-
-def _cause(message: str) -> str:
-    lowered = message.lower()
-    return next((cause for words, cause in _CAUSES.items() if words in lowered), "the server cannot be reached")

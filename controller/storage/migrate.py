@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from controller.domain.errors import StoreUnavailable
-from controller.storage.database import BoundedConnection, Secret, conninfo, translated_errors
+from controller.storage.database import BoundedConnection, Secret, connect_cause, conninfo, translated_errors
 from controller.storage.partitions import ensure_partitions
 
 ADVISORY_LOCK = 0x501A_0001
@@ -123,7 +123,7 @@ def _retried(attempt: Callable[[], bool], timeout_s: float) -> bool:
             waits_for = str(error)
         if waits_for != told:
             told = waits_for
-            log.info("waiting_for_the_database", waits_for=waits_for, timeout_s=timeout_s)
+            log.warning("waiting_for_the_database", waits_for=waits_for, timeout_s=timeout_s)
         time.sleep(RETRY_EVERY_S)
 
 
@@ -139,7 +139,7 @@ def _connection(database_url: str | Secret) -> Iterator[sa.Connection]:
     text = conninfo(database_url, "solarinvest-migrate")
     engine = sa.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: _Connection.connect(text, options=_options(text)),
+        creator=lambda: _connect(text),
         poolclass=sa.NullPool,
         hide_parameters=True,
     )
@@ -152,6 +152,13 @@ def _connection(database_url: str | Secret) -> Iterator[sa.Connection]:
         raise
     finally:
         engine.dispose()
+
+
+def _connect(text: str) -> "_Connection":
+    try:
+        return _Connection.connect(text, options=_options(text))
+    except psycopg.Error as error:
+        raise StoreUnavailable(connect_cause(error)) from None
 
 
 def _options(text: str) -> str:

@@ -173,6 +173,14 @@ def test_a_requested_poll_is_made_at_once_and_echoed(fleet: Fleet, timed: Timed)
     assert fleet.polls(id_of("asked")) == polls + 1
 
 
+def test_an_annotation_that_means_nothing_is_told_long_before_the_next_poll_and_no_more_once_it_means_something(fleet: Fleet) -> None:
+    fleet.green("polled-daily", pollInterval="24h")
+    fleet.annotate("polled-daily", silence_until="tomorrow")
+    fleet.accepted("polled-daily", "AnnotationIgnored")
+    fleet.annotate("polled-daily", silence_until="2099-01-01T00:00:00Z")
+    fleet.accepted("polled-daily", "Accepted")
+
+
 def test_a_scenario_that_does_not_exist_is_a_failed_poll(fleet: Fleet) -> None:
     fleet.green("dreaming")
     fleet.annotate("dreaming", mock_scenario="no-such-scenario")

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from controller.domain.plant import Integration, PollError, Reason, Status, StatusPolicy
-from controller.operator.conditions import ConditionReason, ConditionType, accepted_conditions, refused_conditions
-from controller.operator.resource import MOCK_SCENARIO, Refusal, RefusalReason
+from controller.operator.conditions import ConditionReason, ConditionType, accepted_conditions, refused_conditions, tells_ignored
+from controller.operator.resource import MOCK_SCENARIO, SILENCE_UNTIL, Refusal, RefusalReason
 from tests.unit.operator.plants import NOW, resource, row
 
 TWO_HOURS = timedelta(hours=2)
@@ -86,6 +86,16 @@ def test_an_ignored_annotation_is_shown_behind_weightier_remarks() -> None:
     both = conditions(row(declared={"poll_interval_s": 900}), resource(annotations=odd))["Accepted"]
     assert both["reason"] == "IntervalRaised"
     assert "mock-scenario" in both["message"]
+
+
+def test_whether_the_ignored_annotations_are_told_is_seen_from_the_object() -> None:
+    odd = {MOCK_SCENARIO: "../x"}
+    told = {"conditions": [conditions(of=resource(annotations=odd))["Accepted"]]}
+    assert not tells_ignored(resource(annotations=odd))
+    assert tells_ignored(resource(annotations=odd, status=told))
+    assert not tells_ignored(resource(status=told))
+    assert not tells_ignored(resource(annotations=odd | {SILENCE_UNTIL: "tomorrow"}, status=told))
+    assert tells_ignored(resource())
 
 
 # Polled
