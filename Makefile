@@ -12,6 +12,8 @@ READY := $(VENV)/.installed
 
 # Test processes at once. Each that needs servers starts its own Postgres, Valkey and control plane (about 500 MB).
 WORKERS ?= 2
+# Integration tests wait for servers more than they compute.
+INTEGRATION_WORKERS ?= 3
 # Plants of `make demo-fleet`.
 N ?= 1000
 # Fault tests wait for leases to end far more than they compute.
@@ -101,7 +103,7 @@ contract: $(READY) ## One suite a port, over every implementation of it
 
 .PHONY: integration
 integration: $(READY) ## Real Postgres, Valkey and API server, and the short fault tests
-	$(SHORT) -n $(WORKERS) tests/integration tests/faults
+	$(SHORT) -n $(INTEGRATION_WORKERS) --dist loadgroup tests/integration tests/faults
 
 .PHONY: test-faults
 test-faults: $(READY) ## Kill, freeze and cut off real processes, with long outages: about 10 minutes

@@ -10,9 +10,11 @@ from controller.kubectl_plugin.fleet import FleetRow, Follower, by_trouble, coun
 from controller.kubectl_plugin.plants import Plants
 from controller.kubectl_plugin.results import Said, Targets, each
 from controller.kubectl_plugin.troubles import Exit, Forbidden
+from controller.stop_signals import StopSignals
 
 REFRESH_S = 1.0
 """Between two pictures of `top --watch`: ages count in seconds, and eyes read no faster."""
+_LOOK_EVERY_S = 0.2
 _NO_ROWS_BELOW = 5
 """Lines of the live screen that are not plants."""
 
@@ -35,11 +37,13 @@ def watch(plants: Plants, namespace: str | None, selector: str | None) -> Exit:
     """The fleet live, until Ctrl-C; what it looked like last stays on the terminal."""
     console = render.console()
     follower = Follower(plants, namespace, selector)
+    # Not KeyboardInterrupt, which may come in the middle of a picture or of a lock.
+    signals = StopSignals()
     follower.start()
     height = max(1, console.size.height - _NO_ROWS_BELOW)
     try:
         with Live(console=console, screen=True, auto_refresh=False) as screen:
-            while True:
+            while not signals.came:
                 height = max(1, console.size.height - _NO_ROWS_BELOW)
                 view = follower.view(height)
                 if trouble := hopeless(view):
@@ -47,14 +51,19 @@ def watch(plants: Plants, namespace: str | None, selector: str | None) -> Exit:
                 picture = render.live(view, datetime.now(UTC), namespaces=namespace is None, columns=console.size.width)
                 screen.update(picture, refresh=True)
                 follower.changed.clear()
-                # News is shown at once, but not more than some times a second.
-                time.sleep(0.2)
-                follower.changed.wait(REFRESH_S - 0.2)
-    except KeyboardInterrupt:
-        console.print(render.live(follower.view(height), datetime.now(UTC), namespaces=namespace is None, columns=console.size.width))
-        return Exit.DONE
+                _wait(follower, signals)
     finally:
         follower.stop()
+    console.print(render.live(follower.view(height), datetime.now(UTC), namespaces=namespace is None, columns=console.size.width))
+    return Exit.DONE
+
+
+def _wait(follower: Follower, signals: StopSignals) -> None:
+    """Until there is something new to show: at once, but not more than some times a second."""
+    until = time.monotonic() + REFRESH_S
+    time.sleep(_LOOK_EVERY_S)
+    while not signals.came and time.monotonic() < until and not follower.changed.wait(_LOOK_EVERY_S):
+        pass
 
 
 def explain(plants: Plants, targets: Targets, *, as_json: bool) -> Exit:

@@ -28,9 +28,10 @@ ORDER = (
     "test_network",
     "test_acceptance",
     "test_upgrade",
+    "test_worker_killed",
+    "test_alerting",
     "test_disruption",
     "test_copies",
-    "test_alerting",
     "test_uninstall",
 )
 """Modules. A new one is named here, or pytest ends at once."""

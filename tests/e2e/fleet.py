@@ -22,6 +22,7 @@ MINUTE = 60
 GREEN_S = 90
 AT_REST_S = 90
 """Until everything that was claimed has its PollLog: what a killed worker had begun is found lost after 30 s and a sweep."""
+PLANTS: LiteralString = "SELECT plant_id FROM plants WHERE namespace = %(namespace)s AND deleted_at IS NULL"
 POLLS: LiteralString = (
     "SELECT plant_id, l.claimed_at, l.adapter_error_type FROM poll_logs l JOIN plants p USING (plant_id)"
     " WHERE p.namespace = %(namespace)s AND l.job_type = 'POLL' AND l.claimed_at >= %(since)s"
@@ -56,24 +57,29 @@ def declare(product: Product) -> Fleet:
 
 
 class Slots:
-    """The minutes of every plant of the fleet that begin after `since`, and how many polls each had."""
+    """The slots of every plant of the fleet that fall due after `since`, and the polls each had. Call `settle` before you ask."""
 
     def __init__(self, product: Product, since: datetime | None = None) -> None:
         self._product = product
         self.since = since or datetime.now(UTC)
+        self.until = self.since
 
-    def wait_whole(self, minutes: int = 0) -> None:
-        """Until every plant was polled again from now on, and has at least that many whole minutes since the beginning."""
-        until = max(datetime.now(UTC), self.since + timedelta(seconds=MINUTE * (minutes + 1)))
-        bound = (until - datetime.now(UTC)).total_seconds() + 2 * MINUTE + AT_REST_S
+    def settle(self, minutes: float = 0) -> None:
+        """Ends the audited time: now, or when that many minutes have passed since its beginning. Returns when all that fell due is polled.
+
+        A slot that was missed does not hold it up for long: the plant's next poll is after it, too.
+        """
+        enough = self.since + timedelta(minutes=minutes)
+        if minutes:
+            wait_until(lambda: self._newest() >= enough, MINUTE * minutes + AT_REST_S, f"polls after {enough:%H:%M:%S}", every_seconds=1)
+        self.until = datetime.now(UTC)
+        due = {plant: slot for plant in self._plants() if (slot := _slot(plant, self.until)) > self.since}
 
         def unpolled() -> Left:
             last = _last(self._polls())
-            return (
-                Left(f"{plant} at {at:%H:%M:%S}" for plant, at in last.items() if at < until) if len(last) == SIZE else Left(["some never"])
-            )
+            return Left(f"{plant} at {slot:%H:%M:%S}" for plant, slot in due.items() if last.get(plant, self.since) < slot)
 
-        wait_until(unpolled, bound, f"every plant is polled after {until:%H:%M:%S}", every_seconds=1)
+        wait_until(unpolled, MINUTE + AT_REST_S, f"what fell due by {self.until:%H:%M:%S} is polled", every_seconds=1)
 
     def missed(self) -> list[str]:
         """Slots without a poll."""
@@ -102,14 +108,20 @@ class Slots:
         return max((at - _slot(plant, at)).total_seconds() for plant, at, _ in self._polls())
 
     def _counted(self) -> Iterator[tuple[UUID, datetime, int]]:
-        """Each plant's slots from the first that begins after `since` to that of its newest poll."""
+        """Each plant's slots that fell due after `since` and by `until`."""
         polls = self._polls()
         counts = Counter((plant, _slot(plant, at)) for plant, at, _ in polls)
-        for plant, last in _last(polls).items():
+        for plant in self._plants():
             slot = next_slot(plant, MINUTE, self.since)
-            while slot <= last:
+            while slot <= self.until:
                 yield plant, slot, counts[plant, slot]
                 slot += timedelta(seconds=MINUTE)
+
+    def _newest(self) -> datetime:
+        return max(_last(self._polls()).values(), default=self.since)
+
+    def _plants(self) -> list[UUID]:
+        return [row[0] for row in self._product.rows(PLANTS, namespace=FLEET)]
 
     def _polls(self) -> list[Poll]:
         return [(row[0], row[1], row[2]) for row in self._product.rows(POLLS, namespace=FLEET, since=self.since)]

@@ -40,7 +40,7 @@ def test_1_workers_start_and_run_without_crashes(product: Product, fleet: Fleet)
 
 def test_2_polls_run_on_schedule(product: Product, fleet: Fleet) -> None:
     slots = Slots(product, since=fleet.green_at)
-    slots.wait_whole(minutes=2)
+    slots.settle(minutes=2)
     slots.assert_each_once()
     late = slots.latest_start_s()
     print(f"{SIZE} plants, each polled in its minute; the latest poll began {late:.1f} s after it was due")

@@ -1,4 +1,4 @@
-"""A rule of the chart fires in a real Prometheus. After the upgrades, for the rule waits for some minutes."""
+"""A rule of the chart fires in a real Prometheus. It waits for minutes: late, but before operators restart, which begins them anew."""
 
 from hack.devstack.waiting import wait_until
 from tests.e2e.monitoring import Prometheus

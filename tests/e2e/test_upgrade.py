@@ -12,7 +12,7 @@ def test_an_upgrade_loses_no_poll_and_repeats_none(product: Product, fleet: Flee
     # The modules that disturb workers need polls that take their time: this upgrade brings them, too.
     product.upgrade(f"image.tag={upgraded.rpartition(':')[2]}", SLOW_SOLIS)
     assert {container["image"] for pod in product.pods("worker") for container in pod["spec"]["containers"]} == {upgraded}
-    slots.wait_whole()
+    slots.settle()
     slots.assert_each_once()
     assert_promises_kept(product)
 

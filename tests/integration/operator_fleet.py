@@ -35,9 +35,11 @@ class Fleet:
         self.cluster = cluster
         self.operators = operators
         self.worker = worker
+        self.declared: set[str] = set()
         self._database = database
 
     def declare(self, name: str, vendor_plant_id: str | None = None, annotations: Mapping[str, str] | None = None, **spec: Any) -> None:
+        self.declared.add(name)
         declared = {"brand": "SOLIS", "vendorPlantId": vendor_plant_id or name, **spec}
         metadata = {"name": name, "namespace": "default", "annotations": dict(annotations or {})}
         body = {"apiVersion": "monitor.solarinvest.info/v1alpha1", "kind": "Plant", "metadata": metadata, "spec": declared}
@@ -45,6 +47,7 @@ class Fleet:
 
     def declare_pending(self, name: str) -> None:
         """A Plant whose vendor id is not known yet."""
+        self.declared.add(name)
         metadata, spec = {"name": name, "namespace": "default"}, {"brand": "SOLIS"}
         body = {"apiVersion": "monitor.solarinvest.info/v1alpha1", "kind": "Plant", "metadata": metadata, "spec": spec}
         self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(body))

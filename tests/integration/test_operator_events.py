@@ -198,8 +198,10 @@ def test_a_restart_of_everything_changes_no_status_and_tells_nothing(fleet: Flee
 
 def test_nothing_was_told_twice_and_nothing_was_lost(fleet: Fleet) -> None:
     found = fleet.cluster.request("GET", "/api/v1/namespaces/default/events?fieldSelector=involvedObject.kind=Plant")["items"]
-    told = [(event["involvedObject"]["uid"], event["reason"], event["message"]) for event in found]
-    assert len(told) == len(set(told)) > 10
     assert {event["source"]["component"] for event in found} == {"solarinvest-operator"}
+    # Of other tests' Plants, one that is GREY and GREEN again within a sample of its vendor is told so twice, and rightly.
+    ours = [event for event in found if event["involvedObject"]["name"] in fleet.declared]
+    told = [(event["involvedObject"]["uid"], event["reason"], event["message"]) for event in ours]
+    assert len(told) == len(set(told)) > 10
     assert fleet.metric("solarinvest_events_total", result="dropped") == 0
     assert fleet.metric("solarinvest_events_total", result="refused") == 0

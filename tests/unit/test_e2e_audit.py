@@ -9,7 +9,7 @@ import pytest
 from controller.domain.schedule import next_slot
 from tests.e2e.connections import remotes
 from tests.e2e.discovery import targets
-from tests.e2e.fleet import MINUTE, Slots
+from tests.e2e.fleet import MINUTE, PLANTS, Slots
 from tests.e2e.product import Product
 
 PLANT = UUID("11111111-2222-4333-8444-555555555555")
@@ -18,22 +18,24 @@ FIRST = next_slot(PLANT, MINUTE, SINCE)
 
 
 class Rows:
-    """Stands for the product's database: polls at these seconds after the plant's first slot."""
+    """Stands for the product's database: one plant, polled at these seconds after its first slot."""
 
     def __init__(self, *polls: tuple[float, str | None]) -> None:
         self._polls = polls
 
     def rows(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
-        return [(PLANT, FIRST + timedelta(seconds=at), error) for at, error in self._polls]
+        return [(PLANT,)] if query == PLANTS else [(PLANT, FIRST + timedelta(seconds=at), error) for at, error in self._polls]
 
 
 def slots(*polls: float, lost: float | None = None) -> Slots:
     errors = [(lost, "WORKER_LOST")] if lost is not None else []
-    return Slots(cast(Product, Rows(*((at, None) for at in polls), *errors)), since=SINCE)
+    found = Slots(cast(Product, Rows(*((at, None) for at in polls), *errors)), since=SINCE)
+    found.until = FIRST + timedelta(seconds=130)
+    return found
 
 
 def test_a_poll_in_each_minute_is_as_it_should_be() -> None:
-    seen = slots(0.5, 61, 125, 185)
+    seen = slots(0.5, 61, 125)
     seen.assert_each_once()
     assert seen.latest_start_s() == 5
 
@@ -46,7 +48,7 @@ def test_a_minute_without_a_poll_is_missed() -> None:
 
 
 def test_a_minute_with_two_polls_is_told() -> None:
-    seen = slots(0.5, 61, 119.9)
+    seen = slots(0.5, 61, 119.9, 121)
     assert [told.rpartition(" ")[2] for told in seen.repeated()] == [f"{FIRST + timedelta(seconds=60):%H:%M:%S}"]
     with pytest.raises(AssertionError):
         seen.assert_each_once()
