@@ -99,7 +99,7 @@ def _measure(port: int, pid: int, ids: list[str], rate: float, seconds: float) -
     rows: dict[str, dict[str, object]] = {}
     for name, (bearer, path) in kinds.items():
         before, _ = memory_mb([pid])
-        load = run_load(port, rate, seconds, lambda path=path, bearer=bearer: _request(path(), bearer))  # type: ignore[misc]
+        load = run_load(port, rate, seconds, lambda path=path, bearer=bearer: _request(path(), bearer))  # type: ignore[misc]  # not inferred
         after, _ = memory_mb([pid])
         missed = load.p99_ms > P99_MS or after > before * GROWTH or set(load.statuses) != {200}
         rows[name] = _row(load, rate, before, after, missed=missed)

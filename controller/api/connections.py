@@ -30,7 +30,7 @@ class BoundedProtocol(H11Protocol):
     quiet_since = 0.0
     """When it was made, or its last answer was written, in the loop's time."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self.quiet_since = self.loop.time()
         if len(self.connections) > CONNECTIONS_MAX and not self._make_room():

@@ -77,8 +77,8 @@ def main() -> None:
     # Kubernetes' client imports kubernetes-validate where it is installed (for tests of the chart): a second, and nothing here validates.
     sys.modules.setdefault("kubernetes_validate", None)  # type: ignore[arg-type]  # None is how Python is told not to import
     # A terminal that cannot show a letter shall show another, not a traceback.
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
-    sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper here
+    sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]  # a TextIOWrapper here
     # Whoever chose insecure-skip-tls-verify in the kubeconfig knows; kubectl does not say it again at every request either.
     warnings.filterwarnings("ignore", message="Unverified HTTPS request")
     # Shells complete the program that they find, help is read by people who type it with a space.
