@@ -1,5 +1,6 @@
-"""What every test has: the fixtures of tests/stack.py, real servers that start when first asked for, and no time limit on one example."""
+"""What every test has: the fixtures of tests/stack.py, real servers that start when first asked for, groups, no time limit on an example."""
 
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["tests.stack"]
@@ -7,3 +8,12 @@ pytest_plugins = ["tests.stack"]
 # How long an example takes says how busy the machine is. Speed is measured in benchmarks.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Raises where `--dist loadgroup` would lose the groups in silence, as xdist 3.8 does with pytest 9.2: they say it in the node id."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    lost = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+    if lost:
+        raise pytest.UsageError(f"xdist keeps no group together: {lost[0]} and {len(lost) - 1} more have none")
