@@ -1,4 +1,5 @@
--- PROTOCOL 13. KEYS: list, waiting entries, heartbeat, promotions ahead. ARGV: incarnation, how many, name of the task.
+-- PROTOCOL 13. KEYS: list, waiting entries, heartbeat, promotions ahead. ARGV: incarnation, how many, name of the task,
+-- 1 for promoted jobs only.
 -- Returns {malformed, stale, overtaken, message, 'HELD' | 'LOCKED', message, ...} in the order of the list.
 local epoch = current_epoch()
 if not epoch then return no_epoch() end
@@ -32,7 +33,9 @@ local function put_back(messages, from)
   if #rest > 0 then redis.call('RPUSH', KEYS[1], unpack(rest)) end
 end
 
-local messages = redis.call('RPOP', KEYS[1], tonumber(ARGV[2])) or {}
+local ahead, limit = tonumber(redis.call('GET', KEYS[4]) or 0), tonumber(ARGV[2])
+if ARGV[4] == '1' then limit = math.min(limit, math.ceil(ahead / 2)) end
+local messages = limit > 0 and redis.call('RPOP', KEYS[1], limit) or {}
 for i, message in ipairs(messages) do
   local id, plant_id, attempt, ttl, alone = parsed(message)
   if alone and #found > 3 then
@@ -63,7 +66,6 @@ for i, message in ipairs(messages) do
     break
   end
 end
-local ahead = tonumber(redis.call('GET', KEYS[4]) or 0)
 if ahead > 0 then
   local owed = ahead - (#found - 3) / 2
   if owed > 0 then redis.call('SET', KEYS[4], string.format('%.0f', owed), 'KEEPTTL') else redis.call('DEL', KEYS[4]) end
