@@ -121,7 +121,9 @@ class Batches:
         if report.without_budget:
             self._rest_s = NO_BUDGET_PAUSE_S
             return "StoreUnavailable" if report.abandoned else OK
-        return "StoreUnavailable" if report.abandoned or (report.not_begun and not report.closed and not stop.is_set()) else OK
+        # One that was to run alone and could not yet is no failure of anybody's.
+        unread = report.not_begun and not report.closed and not stop.is_set() and not catch.jobs[0].alone
+        return "StoreUnavailable" if report.abandoned or unread else OK
 
     def _take(self, incarnation: Incarnation, only_promoted: bool) -> Catch:
         try:

@@ -119,8 +119,10 @@ def poll_among_silent_ones(server: Valkey, crews: int, lanes: int) -> Iterator[f
     vendors = SilentVendors({f"P{number}" for number in numbers if number % every == 0})
     crewed = Crewed(server, vendors, crews, lanes)
     try:
-        good = {crewed.declare(f"plant-{number}", f"P{number}") for number in numbers if f"P{number}" not in vendors.silent}
-        silent = {crewed.declare(f"plant-{number}", f"P{number}") for number in numbers if f"P{number}" in vendors.silent}
+        # In this order they are due and will be taken: every sixth is a silent one.
+        plants = {f"P{number}": crewed.declare(f"plant-{number}", f"P{number}") for number in numbers}
+        silent = {plants[vendor_id] for vendor_id in vendors.silent}
+        good = set(plants.values()) - silent
         assert (len(good), len(silent)) == (GOOD, SLOW)
         began = time.time()
         crewed.start()

@@ -35,8 +35,8 @@ def ask_for_polls(world: World) -> list[float]:
     for plant_id in last[:REQUESTS]:
         world.change(plant_id, generation=1, poll_requested="now")
         asked[plant_id] = boottime()
-        world.hold_until(lambda plant_id=plant_id: _closed(world, plant_id), 5, "it is closed long before")  # type: ignore[misc]
-    assert world.waiting() > PLANTS / 2, "the queue is still full"
+        world.hold_until(lambda plant_id=plant_id: _closed(world, plant_id), 2, "it is closed long before")  # type: ignore[misc]
+    assert world.waiting() > PLANTS / 4, "the queue is still full"
     done = len(world.logs())
     world.until(lambda: len(world.logs()) > done, 20, "the others to go on")
     worker.kill()

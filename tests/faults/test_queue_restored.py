@@ -6,7 +6,7 @@ from tests.faults.checker import Kind, PromiseBroken
 from tests.faults.conftest import MakeWorld, Measure
 from tests.faults.mutants import Mutation
 from tests.faults.roles import boottime
-from tests.faults.world import AGAIN_S, World, let_pass
+from tests.faults.world import AGAIN_S, DAY, World, let_pass
 
 PLANTS = 20
 LEASE_S = 30.0
@@ -22,7 +22,7 @@ EPOCH_OFF = Mutation(
 
 @pytest.mark.fault
 def test_what_waited_in_the_dump_and_was_done_since_is_not_done_again(world: World, measure: Measure) -> None:
-    ids = world.seed(PLANTS, interval_s=600)
+    ids = world.seed(PLANTS, interval_s=DAY)
     world.scheduler()
     world.until(lambda: world.waiting() == PLANTS, 60, "all jobs to wait")
     dump = world.valkey.dump(world.folder / "waiting.rdb")
@@ -41,7 +41,7 @@ def test_what_waited_in_the_dump_and_was_done_since_is_not_done_again(world: Wor
 
 def restore_mid_exchange(world: World) -> float:
     """The dump knows nothing of the worker whose exchanges run when it is restored. Seconds until all plants are polled."""
-    ids = world.seed(PLANTS, interval_s=600)
+    ids = world.seed(PLANTS, interval_s=DAY)
     world.scheduler()
     world.until(lambda: world.waiting() == PLANTS, 60, "all jobs to wait")
     let_pass(LEASE_S + 1, "the epoch in the dump must be older than L, or CHECK would ask later for that reason alone")

@@ -32,7 +32,8 @@ AGAIN_S = 60.0
 """[60]: a killed worker's plant is polled again within this."""
 REST_S = 90.0
 """Until everything claimed is closed: one recovery and a batch."""
-MINUTE = 60
+MINUTE, DAY = 60, 86_400
+"""Seconds. At an interval of a day no plant comes round by itself during a test."""
 NAMESPACE = "faults"
 FIRST_VENDOR_ID = 1298491919448000001
 T = TypeVar("T")
