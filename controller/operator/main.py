@@ -93,7 +93,7 @@ class Operator:
         return [
             Loop("scheduler", self._schedule, period_s=1.0, bound_s=30.0),
             # A poll that somebody asked for begins within a second (PROTOCOL 16).
-            Loop("fast-lane", self._hurry, period_s=0.2, bound_s=30.0),
+            Loop("urgent", self._hurry, period_s=0.2, bound_s=30.0),
             Loop("recovery", self._recover, period_s=5.0, bound_s=60.0),
             Loop("mirror", self._mirror.turn, period_s=0.0, bound_s=90.0),
             Loop("events", self._events.turn, period_s=1.0, bound_s=60.0),

@@ -43,7 +43,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     loops = [
         Loop("scheduler", lambda: scheduler.tick(_clock()), period_s=1.0, bound_s=30.0),
-        Loop("fast-lane", lambda: fast_lane.tick(_clock()), period_s=0.2, bound_s=30.0),
+        Loop("urgent", lambda: fast_lane.tick(_clock()), period_s=0.2, bound_s=30.0),
         Loop("recovery", recovery.sweep, period_s=5.0, bound_s=60.0),
     ]
     threads = start_loops(loops, stop, Progress(), Metrics())
