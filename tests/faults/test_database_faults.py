@@ -133,7 +133,7 @@ def test_a_late_success_and_a_loss_on_two_sides_of_midnight_are_one_log(world: W
     world.worker()
     world.polled_again(ids, attempt)
     with frozen.proceed_for_good():
-        world.until(lambda: frozen.log_text().count("incarnation_begun") == 2, 30, "the worker to start afresh")
+        world.until(lambda: frozen.has_started_afresh, 30, "the worker to start afresh")
         world.settle_and_check(ids)
     assert [log.attempt for log in world.logs()].count(attempt) == 1
     assert world.value("SELECT claimed_at::date FROM poll_logs WHERE attempt = %s", attempt) == (midnight - timedelta(days=1)).date()
