@@ -182,9 +182,11 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help
     It has no rights in Kubernetes and waits until an operator has opened the queue.
     SIGTERM lets the jobs at hand end, within 45 s.
     """
+    from controller.polling.lanes import LANES, Lanes
     from controller.polling.poll_plants import PollPlants
     from controller.worker import main as worker_role
     from controller.worker.batches import BATCH, LIMITED_BATCH
+    from controller.worker.crews import CREWS
     from integrations.registry import ADAPTERS
 
     common, database, redis = conf.read(conf.CommonSettings), conf.read(conf.DatabaseSettings), conf.read(conf.RedisSettings)
@@ -196,9 +198,12 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help
     probes = _start_probes(common, metrics, progress)
     transport = _fixture_transport(integration, at)
     budget = _budget(served, redis)
-    poll_plants = PollPlants(_store(database, f"solarinvest-worker-{brand.value}"), transport, ADAPTERS, _clock, time.sleep, at, budget)
+    store = _store(database, f"solarinvest-worker-{brand.value}")
+    # Of a limited brand one job after the other: whoever finds the limit reached gives back what it holds.
+    crews, lanes = (CREWS, LANES) if budget is None else (1, 1)
+    polls = [PollPlants(store, transport, ADAPTERS, _clock, time.sleep, at, budget, Lanes(lanes)) for _ in range(crews)]
     batch = BATCH if budget is None else LIMITED_BATCH
-    exit_code = worker_role.run(served, redis.redis_url, poll_plants, metrics, progress, at, batch=batch)
+    exit_code = worker_role.run(served, redis.redis_url, polls, metrics, progress, at, batch=batch)
     probes.stop()
     raise typer.Exit(exit_code)
 

@@ -21,6 +21,7 @@ from prometheus_client import (
 
 from controller.domain.outcome import Outcome
 from controller.domain.plant import JobType, PollError, PollStatus, Status
+from controller.scheduling.fast_lane import FastLaneReport
 from controller.scheduling.recovery import SweepReport
 from controller.scheduling.scheduler import TickReport
 from controller.storage.ports import Fleet
@@ -112,6 +113,7 @@ class Metrics:
             "worker_retirements_total", "Worker incarnations that lost their heartbeat, by why.", "brand", "reason", by=WORKER
         )
         self._claims = counter("claims_total", "Jobs claimed.", "kind", by=OPERATOR)
+        self._promoted = counter("jobs_promoted_total", "Jobs moved to the front of their queue because a poll was asked for.", by=OPERATOR)
         self._epochs = counter(
             "queue_epochs_total", "Times the queue server was found flushed, restarted or replaced, and made anew.", by=OPERATOR
         )
@@ -221,6 +223,10 @@ class Metrics:
         self._epochs.inc(report.epoch_opened)
         for outcome in report.judged:
             self.record_outcome(outcome)
+
+    def record_urgent(self, report: FastLaneReport) -> None:
+        self._claims.labels(JobType.POLL).inc(report.claimed)
+        self._promoted.inc(report.promoted)
 
     def record_sweep(self, report: SweepReport) -> None:
         for outcome in report.recovered:

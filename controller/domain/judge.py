@@ -15,7 +15,7 @@ from controller.domain.generation import GenerationVerdict, judge_running_day, j
 from controller.domain.outcome import Failed, Job, JobResult, NextPoll, Outcome, PollLog, Seen, SeenDays
 from controller.domain.plant import Declaration, Integration, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot
 from controller.domain.reading import believe, believe_days
-from controller.domain.schedule import BACKFILL_DAYS, close_at, day_retry_at, following_day, local_date, next_slot, phase_s
+from controller.domain.schedule import BACKFILL_DAYS, close_at, day_retry_at, following_day, local_date, loss_pause, next_slot, phase_s
 from controller.domain.snapshot import merge_sample, merge_series
 from controller.domain.status import decide_status
 from integrations.contract import Reading
@@ -139,7 +139,7 @@ def _running_day(outcome: Outcome, sample: Reading, now: datetime) -> Generation
 
 def _judge_day(context: PlantContext, read: PlantContext, job: Job, result: JobResult, log: PollLog, now: datetime) -> Outcome:
     assert job.day is not None
-    live, zone = context.live, context.declaration.zone
+    live, zone = _replace(context.live, losses=0), context.declaration.zone
     phase = phase_s(context.plant_id)
     next_poll = _owed_poll(context, read, now)
     if isinstance(result, SeenDays):
@@ -163,12 +163,18 @@ def _judge_day(context: PlantContext, read: PlantContext, job: Job, result: JobR
 
 
 def _judge_undone(context: PlantContext, read: PlantContext, job: Job, log: PollLog, now: datetime) -> Outcome:
-    """A job that says nothing of the plant: it is due again at once, a daily job after its pause (DOMAIN 2, PROTOCOL 18)."""
-    live = context.live
+    """A job that says nothing of the plant: it is due again at once, a daily job after its pause (DOMAIN 2, PROTOCOL 18).
+
+    A plant that was lost again when it ran alone must wait (PROTOCOL 20).
+    """
+    live, pause = context.live, timedelta(0)
+    if log.adapter_error_type is PollError.WORKER_LOST:
+        live = _replace(live, losses=live.losses + 1)
+        pause = loss_pause(live.losses, context.declaration.poll_interval_s)
     if not is_pollable(context):
         return _settle(Outcome(before=context, live=live, next_poll=NextPoll(None), log=log), now)
     if job.kind is JobType.POLL:
-        return _settle(Outcome(before=context, live=live, next_poll=NextPoll(now), log=log), now)
+        return _settle(Outcome(before=context, live=live, next_poll=NextPoll(now + pause), log=log), now)
     assert job.day is not None
     live = _replace(live, day_due_at=day_retry_at(job.day, context.declaration.zone, phase_s(context.plant_id), now))
     return _settle(Outcome(before=context, live=live, next_poll=_owed_poll(context, read, now), log=log), now)
@@ -228,6 +234,7 @@ def _polled(context: PlantContext, read: PlantContext, now: datetime) -> LiveSta
     return _replace(
         context.live,
         last_poll_at=now,
+        losses=0,
         polled_generation=read.declaration.generation if same_object else context.live.polled_generation,
         handled_poll_request=read.declaration.poll_requested if same_object else context.live.handled_poll_request,
     )

@@ -12,7 +12,10 @@ from integrations.contract import AlarmList, Brand, Reading
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One claimed attempt at one plant. `day` is the local day to close, for a daily job."""
+    """One claimed attempt at one plant. `day` is the local day to close, for a daily job.
+
+    `alone`: no other job shall be in its worker's hands, for it may be what ends workers (PROTOCOL 20).
+    """
 
     plant_id: UUID
     attempt: int
@@ -20,6 +23,7 @@ class Job(msgspec.Struct, frozen=True):
     brand: Brand
     lock_ttl_s: int
     day: date | None = None
+    alone: bool = False
 
     @property
     def id(self) -> str:
@@ -27,6 +31,15 @@ class Job(msgspec.Struct, frozen=True):
         if self.kind is JobType.POLL:
             return f"poll:plant:{self.plant_id}:latest"
         return f"daily:plant:{self.plant_id}:{self.day}"
+
+
+class Requests(msgspec.Struct, frozen=True, kw_only=True):
+    """Poll requests that wait for their answer (PROTOCOL 16)."""
+
+    handed_out: tuple[Job, ...] = ()
+    """Open claims of their plants, daily jobs too: behind these the requested poll waits, or they are it."""
+    due: int = 0
+    """How many may be claimed now."""
 
 
 class Taken(msgspec.Struct, frozen=True):

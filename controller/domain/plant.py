@@ -186,6 +186,8 @@ class LiveState(msgspec.Struct, frozen=True, kw_only=True):
     last_success_at: datetime | None = None
     last_error: PollError | None = None
     consecutive_failures: int = 0
+    losses: int = 0
+    """How often running its worker was lost with it (PROTOCOL 20)."""
     polled_generation: int = 0
     """The generation of the resource that the last finished poll had read."""
     handled_poll_request: str | None = None

@@ -14,6 +14,8 @@ DAY_RETRY_MIN = timedelta(minutes=1)
 DAY_RETRY_MAX = timedelta(hours=1)
 BACKFILL_DAYS = 3
 """A day is open to samples and backfill until three local days later (DOMAIN 4)."""
+ALONE_AFTER_LOSSES = 2
+LOSS_PAUSE_MAX = timedelta(hours=1)
 _PHASE_RANGE_S = 86_400 * 7
 
 
@@ -25,6 +27,19 @@ def effective_interval_s(declared_s: int, capabilities: VendorCapabilities) -> i
 def lock_ttl_s(interval_s: int) -> int:
     """TTL of `lock:plant:{id}` (DOMAIN 1, locked): two intervals. Seconds."""
     return 2 * interval_s
+
+
+def runs_alone(losses: int) -> bool:
+    """Whether a plant that was lost so often running may be what ends its workers, so that it must take no other along (PROTOCOL 20)."""
+    return losses >= ALONE_AFTER_LOSSES
+
+
+def loss_pause(losses: int, interval_s: int) -> timedelta:
+    """Until a lost poll is tried again: at once, but once it was lost alone, an interval, then two, four, and at most an hour or one."""
+    if losses <= ALONE_AFTER_LOSSES:
+        return timedelta(0)
+    interval = timedelta(seconds=interval_s)
+    return min(interval * (1 << min(losses - ALONE_AFTER_LOSSES - 1, 10)), max(LOSS_PAUSE_MAX, interval))
 
 
 def phase_s(plant_id: UUID) -> int:

@@ -21,6 +21,7 @@ from controller.operator.resync import Resync
 from controller.operator.watch import Watch
 from controller.probes import Progress, watch
 from controller.queueing.queue import RedisQueue
+from controller.scheduling.fast_lane import FastLane
 from controller.scheduling.recovery import Recovery
 from controller.scheduling.scheduler import Scheduler
 from controller.stop_signals import StopSignals
@@ -60,6 +61,7 @@ class Operator:
         self._clock = clock
         self._poll_log_days = poll_log_days
         self._scheduler = Scheduler(store, queue, at)
+        self._fast_lane = FastLane(store, queue, at)
         self._recovery = Recovery(store, queue, clock, at)
         self._events = EventPoster(EventsApi(configuration), metrics, clock)
         self._mirror = Mirror(store, changes, api, metrics, clock, at, self._events.announce)
@@ -90,6 +92,8 @@ class Operator:
         """Bounds are a few times what a turn takes with every server slow: within them a restart would gain nothing."""
         return [
             Loop("scheduler", self._schedule, period_s=1.0, bound_s=30.0),
+            # A poll that somebody asked for begins within a second (PROTOCOL 16).
+            Loop("urgent", self._hurry, period_s=0.2, bound_s=30.0),
             Loop("recovery", self._recover, period_s=5.0, bound_s=60.0),
             Loop("mirror", self._mirror.turn, period_s=0.0, bound_s=90.0),
             Loop("events", self._events.turn, period_s=1.0, bound_s=60.0),
@@ -113,6 +117,10 @@ class Operator:
         self._metrics.record_tick(report)
         for outcome in report.judged:
             log_outcome(outcome)
+
+    def _hurry(self) -> None:
+        self._compared.wait(FIRST_COMPARISON_WITHIN_S)
+        self._metrics.record_urgent(self._fast_lane.tick(self._clock()))
 
     def _recover(self) -> None:
         report = self._recovery.sweep()

@@ -5,7 +5,8 @@ Plants whose vendor did not answer wait together: the others are closed first, t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from threading import Lock
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,7 @@ from controller.domain.outcome import Failed, Job, JobResult, Outcome, Taken
 from controller.domain.plant import PlantContext, PollError
 from controller.polling.close_jobs import Finished, close_jobs
 from controller.polling.exchanges import ask_vendor, plant_ref
+from controller.polling.lanes import Lanes
 from controller.polling.ports import Allowance, Checkpoint, Lease, PlantStore, RequestBudget, Transport, Unlimited, pass_by
 from controller.polling.repeat import Pause, repeated
 from integrations.contract import Brand, Exchange, VendorAdapter, VendorRequest, VendorResponse
@@ -25,6 +27,8 @@ log = structlog.get_logger()
 
 RETRY_PAUSES_S = (1.0, 3.0)
 """Before the first and the second retry after NETWORK_TIMEOUT (DOMAIN 2). Seconds."""
+CLOSE_WITHIN = timedelta(seconds=0.5)
+"""What is finished waits no longer for the others of its batch."""
 _STEP_S = 0.25
 """A pause is made of steps, between which a stop is heard. Seconds."""
 
@@ -65,6 +69,13 @@ class _Batch:
         self.abandoned: list[Job] = []
         self.without_budget = 0
         self.retries = 0
+        self.counting = Lock()
+        """Held to raise a number, which lanes do side by side."""
+
+    def give_back_without_budget(self, job: Job) -> None:
+        self.not_begun.append(job)
+        with self.counting:
+            self.without_budget += 1
 
     def report(self) -> BatchReport:
         return BatchReport(
@@ -89,8 +100,9 @@ class PollPlants:
         pause: Pause,
         at: Checkpoint = pass_by,
         budget: RequestBudget | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
-        """`budget`: the brand's, where it has limits."""
+        """`budget`: the brand's, where it has limits. `lanes`: for exchanges side by side, where vendors are slow; else one by one."""
         self._store = store
         self._transport = transport
         self._adapters = adapters
@@ -98,6 +110,7 @@ class PollPlants:
         self._pause = pause
         self._at = at
         self._budget: RequestBudget = budget or Unlimited()
+        self._lanes = lanes or Lanes(1)
 
     def run(
         self, taken: Sequence[Taken], lease: Lease, may_begin: Callable[[], bool], may_retry: Callable[[], bool] = lambda: True
@@ -114,17 +127,19 @@ class PollPlants:
             return BatchReport(not_begun=tuple(item.job for item in taken))
         self._at("after-read")
         batch = _Batch()
-        for item in taken:
+
+        def begin(item: Taken) -> None:
             context = contexts.get(item.job.plant_id)
             if context is None or not context.holds_attempt(item.job.attempt):
                 batch.dropped.append(item.job)
             elif batch.without_budget:
-                batch.without_budget += 1
-                batch.not_begun.append(item.job)
+                batch.give_back_without_budget(item.job)
             elif not may_begin():
                 batch.not_begun.append(item.job)
             else:
                 self._begin(batch, item, context, lease)
+
+        self._lanes.run(_slow_last(taken, contexts), begin, lambda: self._close_quick(batch))
         self._retry_timeouts(batch, lease, may_retry)
         self._close(batch, list(batch.finished))
         return batch.report()
@@ -135,8 +150,13 @@ class PollPlants:
         except LeaseLost:
             batch.abandoned.append(item.job)
         except BudgetSpent:
-            batch.without_budget += 1
-            batch.not_begun.append(item.job)
+            batch.give_back_without_budget(item.job)
+
+    def _close_quick(self, batch: _Batch) -> None:
+        """While others still talk to their vendor: what is finished is closed, but timeouts, which are tried again; some at a time."""
+        quick = [plant_id for plant_id, item in list(batch.finished.items()) if not _timed_out(item)]
+        if quick and self._clock() - batch.finished[quick[0]].finished_at >= CLOSE_WITHIN:
+            self._close(batch, quick)
 
     def _retry_timeouts(self, batch: _Batch, lease: Lease, may_retry: Callable[[], bool]) -> None:
         """Twice, all that timed out together. Whatever else is finished by then is closed first: it does not wait for slow vendors."""
@@ -147,10 +167,14 @@ class PollPlants:
             if others := [plant_id for plant_id in batch.finished if plant_id not in slow]:
                 self._close(batch, others)
             self._wait(seconds, may_retry)
-            for item in [batch.finished[plant_id] for plant_id in batch.finished if plant_id in slow]:
-                if not may_retry():
-                    return
-                self._retry(batch, item, lease)
+
+            def retry(item: Finished) -> None:
+                if may_retry():
+                    self._retry(batch, item, lease)
+
+            self._lanes.run([item for plant_id, item in batch.finished.items() if plant_id in slow], retry)
+            if not may_retry():
+                return
 
     def _wait(self, seconds: float, may_go_on: Callable[[], bool]) -> None:
         """Pauses for so long, unless `may_go_on` ends it before."""
@@ -169,7 +193,8 @@ class PollPlants:
         except BudgetSpent:
             log.info("retry_without_budget", plant_id=str(item.job.plant_id))
         else:
-            batch.retries += 1
+            with batch.counting:
+                batch.retries += 1
             batch.finished[item.job.plant_id] = msgspec.structs.replace(item, result=result, finished_at=self._clock())
 
     def _attempt(self, item: Taken, context: PlantContext, lease: Lease) -> Finished:
@@ -236,6 +261,16 @@ class PollPlants:
         except StoreUnavailable:
             return set(jobs)
         return {job for job in jobs if job.plant_id in contexts and contexts[job.plant_id].holds_attempt(job.attempt)}
+
+
+def _slow_last(taken: Sequence[Taken], contexts: Mapping[UUID, PlantContext]) -> list[Taken]:
+    """Plants that timed out the last time come last, so that they keep nobody waiting."""
+
+    def was_slow(item: Taken) -> bool:
+        context = contexts.get(item.job.plant_id)
+        return context is not None and context.live.last_error is PollError.NETWORK_TIMEOUT
+
+    return sorted(taken, key=was_slow)
 
 
 def _timed_out(item: Finished) -> bool:

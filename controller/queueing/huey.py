@@ -18,7 +18,7 @@ from redis import Redis
 from controller.domain.outcome import Job
 from controller.domain.plant import JobType
 from controller.queueing.keys import list_key, queue_name
-from controller.queueing.messages import TASK_FUNCTION, TASK_MODULE, JobSerializer, encode_job
+from controller.queueing.messages import TASK_FUNCTION, TASK_MODULE, JobSerializer, encode_job, job_arguments
 from integrations.contract import Brand
 
 _SAMPLE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
@@ -66,7 +66,7 @@ class PollTasks:
 
     def task_for(self, job: Job) -> Task:
         """The Huey task of a job; its id is the job id."""
-        return self._task.task_class((str(job.plant_id), job.attempt, job.lock_ttl_s), id=job.id)
+        return self._task.task_class(job_arguments(job), id=job.id)
 
     def replay(self, job: Job, verdict: str) -> None:
         """Lets Huey see a closed job done. `verdict` is what the task returns: SUCCESS or the error's name."""
@@ -77,7 +77,7 @@ class PollTasks:
         finally:
             self._verdicts.pop(key, None)
 
-    def _poll_plant(self, plant_id: str, attempt: int, lock_ttl_s: int) -> str:
+    def _poll_plant(self, plant_id: str, attempt: int, lock_ttl_s: int, alone: bool = False) -> str:
         try:
             return self._verdicts.pop((plant_id, attempt))
         except KeyError:
@@ -88,6 +88,6 @@ class PollTasks:
         if self.huey.storage.queue_key != list_key(self.brand):
             raise RuntimeError(f"Huey names its list {self.huey.storage.queue_key}, not {list_key(self.brand)}")
         poll = Job(_SAMPLE, 1, JobType.POLL, self.brand, 1200)
-        for job in (poll, Job(_SAMPLE, 2**40, JobType.DAILY, self.brand, 1200, date(2026, 1, 31))):
+        for job in (poll, Job(_SAMPLE, 2**40, JobType.DAILY, self.brand, 1200, date(2026, 1, 31), alone=True)):
             if self.huey.serialize_task(self.task_for(job)) != encode_job(job):
                 raise RuntimeError(f"Huey writes {job.id} in another way than encode_job")

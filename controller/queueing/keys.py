@@ -46,6 +46,16 @@ def heartbeat_key(incarnation: str) -> str:
     return f"worker:{incarnation}"
 
 
+def promotions_key(brand: Brand) -> str:
+    """How many of the brand's jobs were promoted within this second (PROTOCOL 16)."""
+    return f"promoted:{brand.slug}:second"
+
+
+def ahead_key(brand: Brand) -> str:
+    """What the brand's other jobs are owed for promoted ones: two for each, less those taken since (PROTOCOL 16)."""
+    return f"promoted:{brand.slug}:ahead"
+
+
 def requests_key(brand: Brand) -> str:
     """The brand's requests of the last minute, and those set aside (DOMAIN 2, brand limits). Only where the brand has a limit."""
     return f"budget:{brand.slug}:requests"

@@ -22,11 +22,19 @@ class MalformedMessage(Exception):
     """A message that is none of ours, or says less than it must."""
 
 
+class _Args(msgspec.Struct, frozen=True, array_like=True):
+    """In this order. What a later release adds behind is passed over."""
+
+    plant_id: str
+    attempt: int
+    lock_ttl_s: int
+    alone: bool = False
+
+
 class _Wire(msgspec.Struct, frozen=True):
     id: str
     name: str
-    args: tuple[str, int, int]
-    """Plant id, attempt, TTL of the lock in seconds."""
+    args: _Args
 
 
 _decoder = msgspec.json.Decoder(_Wire)
@@ -46,26 +54,38 @@ class JobSerializer(Serializer):  # type: ignore[misc]  # huey has no types
     def _deserialize(self, data: bytes) -> Message:
         """Raises `MalformedMessage`."""
         wire = _decode(data)
-        return Message(id=wire.id, name=wire.name, args=wire.args)
+        return Message(id=wire.id, name=wire.name, args=_arguments(wire.args))
+
+
+def job_arguments(job: Job) -> tuple[str, int, int] | tuple[str, int, int, bool]:
+    """What Huey's task is called with: plant id, attempt, TTL of the lock in seconds, and True where it is to run alone."""
+    return _arguments(_Args(str(job.plant_id), job.attempt, job.lock_ttl_s, job.alone))
+
+
+def _arguments(args: _Args) -> tuple[str, int, int] | tuple[str, int, int, bool]:
+    # Only where it says something: workers of the release before know three.
+    three = (args.plant_id, args.attempt, args.lock_ttl_s)
+    return (*three, True) if args.alone else three
 
 
 def encode_job(job: Job) -> bytes:
     """What `huey.serialize_task` gives for the job, three times as fast (`PollTasks` compares the two when it is made)."""
-    return f'{{"id":"{job.id}","name":"{TASK_NAME}","args":["{job.plant_id}",{job.attempt},{job.lock_ttl_s}]}}'.encode()
+    alone = ",true" if job.alone else ""
+    return f'{{"id":"{job.id}","name":"{TASK_NAME}","args":["{job.plant_id}",{job.attempt},{job.lock_ttl_s}{alone}]}}'.encode()
 
 
 def decode_job(message: bytes, brand: Brand) -> Job:
     """The job in a message of the brand's queue. Raises `MalformedMessage`."""
     wire = _decode(message)
-    plant_id, attempt, lock_ttl_s = wire.args
+    args = wire.args
     try:
         kind, _, named_id, day = wire.id.split(":")
-        if named_id != plant_id:
+        if named_id != args.plant_id:
             raise ValueError("id and plant differ")
         if (kind, day) == ("poll", "latest"):
-            return Job(UUID(plant_id), attempt, JobType.POLL, brand, lock_ttl_s)
+            return Job(UUID(args.plant_id), args.attempt, JobType.POLL, brand, args.lock_ttl_s, alone=args.alone)
         if kind == "daily":
-            return Job(UUID(plant_id), attempt, JobType.DAILY, brand, lock_ttl_s, date.fromisoformat(day))
+            return Job(UUID(args.plant_id), args.attempt, JobType.DAILY, brand, args.lock_ttl_s, date.fromisoformat(day), args.alone)
         raise ValueError("unknown kind")
     except ValueError as error:
         raise MalformedMessage(f"job id {wire.id[:100]!r}: {error}") from None
@@ -73,8 +93,8 @@ def decode_job(message: bytes, brand: Brand) -> Job:
 
 def lock_fields(message: bytes) -> tuple[str, int]:
     """Plant id and attempt under which TAKE has locked a message, whatever else it says. Raises `MalformedMessage`."""
-    plant_id, attempt, _ = _decode(message).args
-    return plant_id, attempt
+    args = _decode(message).args
+    return args.plant_id, args.attempt
 
 
 def _decode(message: bytes) -> _Wire:

@@ -8,7 +8,7 @@ from redis import Redis
 
 from controller.domain.outcome import Job, JobWhereabouts
 from controller.queueing.budget import BrandLimit, room
-from controller.queueing.keys import BARRIER, BRANDS, brand_keys
+from controller.queueing.keys import BARRIER, BRANDS, ahead_key, brand_keys, list_key, promotions_key, waiting_key
 from controller.queueing.messages import encode_job
 from controller.queueing.server import Argument, QueueServer, Secret, connect
 from integrations.contract import Brand
@@ -19,6 +19,10 @@ LEASE_S = 30.0
 """L of the protocol: how long a worker's right to talk to vendors outlives its last heartbeat. Seconds."""
 BARRIER_TTL_S = 86_400
 """Longer than any enqueue or return can be late; lifted as soon as the job is closed."""
+PROMOTIONS_A_SECOND = 50
+"""Of each brand, by all schedulers together: each costs a look along the brand's list."""
+PROMOTIONS_AHEAD = 50
+"""Of each brand: so many promoted jobs, and no more, may be ahead of what the others have been given meanwhile."""
 
 NO_LIMITS: Mapping[Brand, BrandLimit] = MappingProxyType({})
 _NUMBER = {brand: number for number, brand in enumerate(BRANDS, start=1)}
@@ -45,6 +49,21 @@ class RedisQueue:
         Raises `QueueUnavailable`, `EpochMissing`.
         """
         return sum(self._enqueue(chunk) for chunk in _chunks(jobs))
+
+    def promote(self, jobs: Sequence[Job]) -> set[Job]:
+        """Moves waiting jobs to the front of their queues (PROTOCOL 16). Those that were moved; the others do not wait, or must wait on.
+
+        Raises `QueueUnavailable`, `EpochMissing`.
+        """
+        moved: set[Job] = set()
+        for brand in {job.brand for job in jobs}:
+            mine = [job for job in jobs if job.brand is brand]
+            args: list[Argument] = [PROMOTIONS_A_SECOND, PROMOTIONS_AHEAD]
+            for job in mine:
+                args += (job.id, job.attempt, encode_job(job))
+            keys = (list_key(brand), waiting_key(brand), promotions_key(brand), ahead_key(brand))
+            moved.update(job for job, how in zip(mine, self._server.call("promote", keys, args), strict=True) if how == b"PROMOTED")
+        return moved
 
     def check(self, jobs: Sequence[Job]) -> dict[Job, JobWhereabouts]:
         """Where jobs are; each one found LOST gets a barrier (PROTOCOL 15). Raises `QueueUnavailable`, `EpochMissing`."""

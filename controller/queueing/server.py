@@ -22,7 +22,7 @@ READ_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 15
 """A connection that was idle this long is tried with a PING before it carries a command."""
 
-SCRIPTS = ("open_epoch", "enqueue", "take", "release", "give_back", "check", "beat", "depths", "reserve", "settle", "room")
+SCRIPTS = ("open_epoch", "enqueue", "take", "release", "give_back", "check", "beat", "depths", "promote", "reserve", "settle", "room")
 Argument = str | bytes | int
 
 

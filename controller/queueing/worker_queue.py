@@ -6,7 +6,7 @@ import msgspec
 from redis import Redis
 
 from controller.domain.outcome import Job
-from controller.queueing.keys import heartbeat_key, list_key, waiting_key
+from controller.queueing.keys import ahead_key, heartbeat_key, list_key, waiting_key
 from controller.queueing.messages import TASK_NAME, MalformedMessage, decode_job, encode_job, lock_fields
 from controller.queueing.queue import LEASE_S
 from controller.queueing.server import Argument, QueueServer
@@ -51,13 +51,15 @@ class WorkerQueue:
         """Whether a message waits, after up to `timeout_s` of waiting for one. It stays where it is."""
         return self._server.wait_at_right_end(self._list, min(timeout_s, MAX_WAIT_S))
 
-    def take(self, incarnation: str, limit: int) -> Catch:
-        """Up to `limit` jobs, oldest first, each locked in the same call (PROTOCOL 13). Raises `IncarnationRetired`.
+    def take(self, incarnation: str, limit: int, *, only_promoted: bool = False) -> Catch:
+        """Up to `limit` jobs from the front, each locked in the same call (PROTOCOL 13); one that is to run alone by itself (PROTOCOL 20).
+
+        `only_promoted`: nothing, unless something was promoted (PROTOCOL 16). Raises `IncarnationRetired`.
 
         After `QueueUnavailable` the incarnation must be retired: it may hold jobs that it does not know of.
         """
-        keys = (self._list, self._waiting, heartbeat_key(incarnation))
-        malformed, stale, overtaken, *taken = self._server.call("take", keys, (incarnation, limit, TASK_NAME))
+        keys = (self._list, self._waiting, heartbeat_key(incarnation), ahead_key(self.brand))
+        malformed, stale, overtaken, *taken = self._server.call("take", keys, (incarnation, limit, TASK_NAME, int(only_promoted)))
         jobs: list[Job] = []
         locked: set[Job] = set()
         unreadable: list[tuple[str, int]] = []

@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from controller.domain.judge import JudgeClock
-from controller.domain.outcome import Job, JobWhereabouts, Outcome
+from controller.domain.outcome import Job, JobWhereabouts, Outcome, Requests
 from controller.domain.plant import PlantContext
 from integrations.contract import Brand
 
@@ -68,3 +68,29 @@ class JobQueue(Protocol):
     def depths(self) -> Mapping[Brand, int]:
         """Messages waiting by brand."""
         ...
+
+
+class RequestStore(Protocol):
+    """Plants whose poll was asked for (PROTOCOL 16). Every method raises `StoreUnavailable`."""
+
+    def requests(self, now: datetime, limit: int) -> Requests:
+        """Up to `limit` requests that wait for their answer, those due first come first; one look along an index."""
+        ...
+
+    def claim_requested(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = ...) -> list[Job]:
+        """`ScheduleStore.claim_polls`, of plants with such a request only."""
+        ...
+
+
+class UrgentQueue(Protocol):
+    """The transport of jobs, as the fast lane uses it. Every method raises `QueueUnavailable`, `EpochMissing`."""
+
+    def enqueue(self, jobs: Sequence[Job]) -> int: ...
+
+    def promote(self, jobs: Sequence[Job]) -> set[Job]:
+        """Moves waiting jobs to the front. Those that were moved; the others do not wait, or not now (PROTOCOL 16)."""
+        ...
+
+    def room(self) -> Mapping[Brand, int]: ...
+
+    def depths(self) -> Mapping[Brand, int]: ...

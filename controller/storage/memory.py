@@ -11,7 +11,7 @@ import msgspec
 
 from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeClock, JudgeDeclared
-from controller.domain.outcome import Job, Outcome, PollLog
+from controller.domain.outcome import Job, Outcome, PollLog, Requests
 from controller.domain.plant import (
     Alert,
     AlertState,
@@ -24,7 +24,7 @@ from controller.domain.plant import (
     Snapshot,
     Status,
 )
-from controller.domain.schedule import BACKFILL_DAYS, local_date, lock_ttl_s, next_slot
+from controller.domain.schedule import BACKFILL_DAYS, local_date, lock_ttl_s, next_slot, runs_alone
 from controller.domain.status import OFFLINE_AFTER
 from controller.storage.applying import KnownPlant, refuse
 from controller.storage.ports import NO_LIMITS, Applied, ApplyResult, Fleet, LiveRow, MirrorAck, MirrorBooks, SilentPlant, Told
@@ -105,6 +105,22 @@ class MemoryStore:
         for row in (*free, *claimed):
             row.next_poll_at = next_slot(row.plant_id, row.declaration.poll_interval_s, now)
         return [self._claim(row, JobType.POLL, now) for row in free]
+
+    @_serialised
+    def claim_requested(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = NO_LIMITS) -> list[Job]:
+        due = [(row.next_poll_at, row) for row in self._requested() if row.next_poll_at is not None and row.next_poll_at <= now]
+        free = _shares([row for _, row in sorted(due, key=lambda entry: entry[0]) if not row.is_claimed], limit, at_most)
+        for row in free:
+            row.next_poll_at = next_slot(row.plant_id, row.declaration.poll_interval_s, now)
+        return [self._claim(row, JobType.POLL, now) for row in free]
+
+    @_serialised
+    def requests(self, now: datetime, limit: int) -> Requests:
+        rows = sorted(self._requested(), key=lambda row: row.next_poll_at or datetime.max.replace(tzinfo=UTC))[:limit]
+        return Requests(
+            handed_out=tuple(_job(row) for row in rows if row.is_claimed),
+            due=sum(not row.is_claimed and row.next_poll_at is not None and row.next_poll_at <= now for row in rows),
+        )
 
     @_serialised
     def claim_days(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = NO_LIMITS) -> list[Job]:
@@ -300,6 +316,12 @@ class MemoryStore:
     def _live(self) -> Iterator[Row]:
         return (row for row in list(self._rows.values()) if not row.deleted)
 
+    def _requested(self) -> Iterator[Row]:
+        """Those whose poll request is still to be answered."""
+        for row in self._live():
+            if row.declaration.poll_requested not in (None, row.live.handled_poll_request):
+                yield row
+
     def _claim(self, row: Row, kind: JobType, now: datetime, day: date | None = None) -> Job:
         self._last_attempt += 1
         row.attempt, row.claim_kind, row.claim_day, row.claimed_at = self._last_attempt, kind, day, now
@@ -385,7 +407,8 @@ def _shares(rows: Sequence[Row], limit: int, at_most: Mapping[Brand, int]) -> li
 def _job(row: Row) -> Job:
     assert row.claim_kind is not None
     declaration = row.declaration
-    return Job(row.plant_id, row.attempt, row.claim_kind, declaration.brand, lock_ttl_s(declaration.poll_interval_s), row.claim_day)
+    ttl_s, alone = lock_ttl_s(declaration.poll_interval_s), runs_alone(row.live.losses)
+    return Job(row.plant_id, row.attempt, row.claim_kind, declaration.brand, ttl_s, row.claim_day, alone)
 
 
 def _known(row: Row | None) -> KnownPlant | None:

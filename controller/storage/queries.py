@@ -24,8 +24,8 @@ FROM (
                     p.integration, p.active_since, p.status, p.reason, p.status_since, p.explain, p.last_seen_at, p.sampled_at,
                     p.current_power_w, p.grid_injection_power_w, p.total_energy_kwh, p.counter_low_since, p.refused, p.alarms_dropped,
                     p.generation_judged_on, p.last_poll_at,
-                    p.last_success_at, p.last_error, p.consecutive_failures, p.polled_generation, p.handled_poll_request, p.clock_due_at,
-                    p.day_due_date, p.day_due_at
+                    p.last_success_at, p.last_error, p.consecutive_failures, p.losses, p.polled_generation, p.handled_poll_request,
+                    p.clock_due_at, p.day_due_date, p.day_due_at
             ) AS live
         ) AS live,
         p.version,
@@ -83,7 +83,7 @@ WITH input AS MATERIALIZED (
         last_seen_at timestamptz, sampled_at timestamptz, current_power_w float8, grid_injection_power_w float8, total_energy_kwh float8,
         counter_low_since timestamptz, refused text[], alarms_dropped integer, generation_judged_on date,
         last_poll_at timestamptz, last_success_at timestamptz, last_error varchar,
-        consecutive_failures integer, polled_generation bigint, handled_poll_request varchar, clock_due_at timestamptz,
+        consecutive_failures integer, losses integer, polled_generation bigint, handled_poll_request varchar, clock_due_at timestamptz,
         day_due_date date, day_due_at timestamptz,
         day_date date, day_energy_kwh float8, open_alerts integer, open_critical integer, open_high integer, open_acked integer,
         logged_at timestamptz
@@ -124,6 +124,7 @@ stored AS (
         last_success_at = i.last_success_at,
         last_error = i.last_error,
         consecutive_failures = i.consecutive_failures,
+        losses = i.losses,
         polled_generation = i.polled_generation,
         handled_poll_request = i.handled_poll_request,
         clock_due_at = i.clock_due_at,
@@ -215,15 +216,32 @@ SELECT stored.plant_id FROM stored CROSS JOIN (SELECT count(*) FROM notified) AS
 
 LOCK_DUE_POLLS = """
 WITH due AS MATERIALIZED (
-    SELECT plant_id, brand, poll_interval_s
+    SELECT plant_id, brand, poll_interval_s, losses
     FROM plants
     WHERE next_poll_at <= %(now)s AND deleted_at IS NULL AND done_attempt = attempt AND brand = ANY(%(brands)s)
     ORDER BY next_poll_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
-SELECT plant_id, brand, poll_interval_s, nextval('plant_attempts') FROM due
+SELECT plant_id, brand, poll_interval_s, losses, nextval('plant_attempts') FROM due
 """
+
+# In the words of the index `plants_requested`, so that it serves.
+_REQUESTED = "poll_requested IS DISTINCT FROM handled_poll_request AND poll_requested IS NOT NULL AND deleted_at IS NULL"
+
+LOCK_REQUESTED_POLLS = LOCK_DUE_POLLS.replace("deleted_at IS NULL", _REQUESTED)
+
+REQUESTED = (
+    """
+SELECT plant_id, attempt, claim_kind, brand, poll_interval_s, claim_day, losses, done_attempt < attempt, next_poll_at
+FROM plants
+WHERE """
+    + _REQUESTED
+    + """
+ORDER BY next_poll_at
+LIMIT %(limit)s
+"""
+)
 
 LOCK_DUE_BUT_CLAIMED = """
 SELECT plant_id, poll_interval_s
@@ -236,14 +254,14 @@ FOR UPDATE SKIP LOCKED
 
 LOCK_DUE_DAYS = """
 WITH due AS MATERIALIZED (
-    SELECT plant_id, brand, poll_interval_s, day_due_date
+    SELECT plant_id, brand, poll_interval_s, losses, day_due_date
     FROM plants
     WHERE day_due_at <= %(now)s AND deleted_at IS NULL AND done_attempt = attempt AND brand = ANY(%(brands)s)
     ORDER BY day_due_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
-SELECT plant_id, brand, poll_interval_s, nextval('plant_attempts'), day_due_date FROM due
+SELECT plant_id, brand, poll_interval_s, losses, nextval('plant_attempts'), day_due_date FROM due
 """
 
 MOVE_NEXT_POLL = """
@@ -278,7 +296,7 @@ WHERE p.plant_id = i.plant_id
 
 # A pass over the table: an index that a close had to leave would cost every close more than this costs every sweep.
 OPEN_CLAIMS = """
-SELECT plant_id, attempt, claim_kind, brand, poll_interval_s, claim_day
+SELECT plant_id, attempt, claim_kind, brand, poll_interval_s, claim_day, losses
 FROM plants
 WHERE done_attempt < attempt AND claimed_at < %(before)s AND plant_id > %(after)s
 ORDER BY plant_id

@@ -13,9 +13,9 @@ from msgspec.structs import asdict
 
 from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeClock, JudgeDeclared
-from controller.domain.outcome import Job, Outcome
+from controller.domain.outcome import Job, Outcome, Requests
 from controller.domain.plant import Declaration, JobType, PlantContext
-from controller.domain.schedule import lock_ttl_s, next_slot
+from controller.domain.schedule import lock_ttl_s, next_slot, runs_alone
 from controller.storage import fleet, partitions, queries
 from controller.storage.applying import KnownPlant, refuse
 from controller.storage.database import Database
@@ -55,6 +55,17 @@ class PostgresStore:
         self._ensure_partition(now)
         return self._in_transaction(lambda connection: _claim_polls(connection, now, limit, at_most))
 
+    def claim_requested(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = NO_LIMITS) -> list[Job]:
+        self._ensure_partition(now)
+        return self._in_transaction(lambda connection: _claim_due(connection, queries.LOCK_REQUESTED_POLLS, now, limit, at_most))
+
+    def requests(self, now: datetime, limit: int) -> Requests:
+        rows = self._database.run(lambda connection: connection.execute(queries.REQUESTED, {"limit": limit}).fetchall())
+        return Requests(
+            handed_out=tuple(_open_job(*row[:7]) for row in rows if row[7]),
+            due=sum(not is_open and next_poll_at is not None and next_poll_at <= now for *_, is_open, next_poll_at in rows),
+        )
+
     def claim_days(self, now: datetime, limit: int, at_most: Mapping[Brand, int] = NO_LIMITS) -> list[Job]:
         self._ensure_partition(now)
         return self._in_transaction(lambda connection: _claim_days(connection, now, limit, at_most))
@@ -83,10 +94,7 @@ class PostgresStore:
     def open_claims(self, claimed_before: datetime, limit: int, after: UUID | None = None) -> list[Job]:
         parameters = {"before": claimed_before, "limit": limit, "after": after or UUID(int=0)}
         rows = self._database.run(lambda connection: connection.execute(queries.OPEN_CLAIMS, parameters).fetchall())
-        return [
-            Job(plant_id, attempt, JobType(kind), Brand(brand), lock_ttl_s(interval_s), day)
-            for plant_id, attempt, kind, brand, interval_s, day in rows
-        ]
+        return [_open_job(*row) for row in rows]
 
     # What the operator declares.
 
@@ -220,16 +228,25 @@ def _lock_due(connection: Connection, statement: str, now: datetime, limit: int,
     return rows
 
 
+def _open_job(plant_id: UUID, attempt: int, kind: str, brand: str, interval_s: int, day: date | None, losses: int) -> Job:
+    return Job(plant_id, attempt, JobType(kind), Brand(brand), lock_ttl_s(interval_s), day, runs_alone(losses))
+
+
 def _claim_polls(connection: Connection, now: datetime, limit: int, at_most: Mapping[Brand, int]) -> list[Job]:
+    jobs = _claim_due(connection, queries.LOCK_DUE_POLLS, now, limit, at_most)
+    if len(jobs) < limit:
+        _move_claimed(connection, now, limit)
+    return jobs
+
+
+def _claim_due(connection: Connection, lock_due: str, now: datetime, limit: int, at_most: Mapping[Brand, int]) -> list[Job]:
     jobs: list[Job] = []
     slots: list[datetime] = []
-    for plant_id, brand, interval_s, attempt in _lock_due(connection, queries.LOCK_DUE_POLLS, now, limit, at_most):
-        jobs.append(Job(plant_id, attempt, JobType.POLL, Brand(brand), lock_ttl_s(interval_s)))
+    for plant_id, brand, interval_s, losses, attempt in _lock_due(connection, lock_due, now, limit, at_most):
+        jobs.append(Job(plant_id, attempt, JobType.POLL, Brand(brand), lock_ttl_s(interval_s), alone=runs_alone(losses)))
         slots.append(next_slot(plant_id, interval_s, now))
     if jobs:
         connection.execute(queries.CLAIM_POLLS, {**_claim(jobs, now), "next_poll_at": slots})
-    if len(jobs) < limit:
-        _move_claimed(connection, now, limit)
     return jobs
 
 
@@ -244,8 +261,8 @@ def _move_claimed(connection: Connection, now: datetime, limit: int) -> None:
 def _claim_days(connection: Connection, now: datetime, limit: int, at_most: Mapping[Brand, int]) -> list[Job]:
     rows = _lock_due(connection, queries.LOCK_DUE_DAYS, now, limit, at_most)
     jobs = [
-        Job(plant_id, attempt, JobType.DAILY, Brand(brand), lock_ttl_s(interval_s), day)
-        for plant_id, brand, interval_s, attempt, day in rows
+        Job(plant_id, attempt, JobType.DAILY, Brand(brand), lock_ttl_s(interval_s), day, runs_alone(losses))
+        for plant_id, brand, interval_s, losses, attempt, day in rows
     ]
     if jobs:
         connection.execute(queries.CLAIM_DAYS, {**_claim(jobs, now), "days": [job.day for job in jobs]})

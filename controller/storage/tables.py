@@ -111,6 +111,8 @@ plants = sa.Table(
     sa.Column("logged_at", _INSTANT),
     # The mirror's books, added by 0004: the alerts active in mirrored_version; null where that is not known.
     sa.Column("mirrored_alerts", pg.ARRAY(sa.Uuid())),
+    # How often running its worker was lost (PROTOCOL 20), added by 0005.
+    sa.Column("losses", sa.Integer(), nullable=False, server_default=_ZERO),
     sa.CheckConstraint(_in_range("current_power_w", "grid_injection_power_w", "total_energy_kwh"), name="plants_numbers"),
     sa.CheckConstraint("capacity_kwp > 0 AND capacity_kwp < 1e9", name="plants_capacity"),
     sa.CheckConstraint("latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180", name="plants_location"),
@@ -120,6 +122,14 @@ plants = sa.Table(
     sa.Index("plants_clock_scan_at", "clock_scan_at", postgresql_where=sa.text("clock_scan_at IS NOT NULL")),
     sa.Index("plants_day_due_at", "day_due_at", postgresql_where=sa.text("day_due_at IS NOT NULL")),
     sa.Index("plants_live_name", "namespace", "name", unique=True, postgresql_where=sa.text("deleted_at IS NULL")),
+    # Poll requests to be answered (PROTOCOL 16): a close touches it only where it answers one.
+    sa.Index(
+        "plants_requested",
+        "plant_id",
+        postgresql_where=sa.text(
+            "poll_requested IS DISTINCT FROM handled_poll_request AND poll_requested IS NOT NULL AND deleted_at IS NULL"
+        ),
+    ),
     # The read API's. What is filtered by stands in the index, so that what does not match costs no look at its row. The status is there,
     # too: a close that leaves it as it is stays a HOT update.
     sa.Index("plants_listed", "plant_id", "brand", "status", "timezone", postgresql_where=sa.text("deleted_at IS NULL")),

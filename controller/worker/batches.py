@@ -4,6 +4,7 @@ Driven by Huey's consumer (`consumer.py`) in a thread of its own.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from threading import Event
 
 import structlog
@@ -31,14 +32,20 @@ RETRY_WITHIN_S = 35.0
 with it. A job that got fewer retries closes with the timeout that it had. Seconds from TAKE."""
 NO_BUDGET_PAUSE_S = 1.0
 """After a batch that the brand's limits cut short: what it gave back is in front of the queue again. Seconds."""
+RESERVE_PAUSE_S = 0.2
+"""Of the reserve, where nothing was promoted. Seconds."""
 LET_GO_ATTEMPTS = 3
 BACK_OFF_S = (0.1, 0.3, 1.0, 3.0, 5.0)
 """Pauses after failures in a row; the last one repeats. Seconds."""
 _QUEUE_ERRORS = (QueueUnavailable, EpochMissing, IncarnationRetired)
 
 
+def _unasked(_: "Batches", __: Callable[[], bool]) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class Batches:
-    """The worker's turns. Owned by one thread."""
+    """The worker's turns, or those of one of its crews. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -54,7 +61,9 @@ class Batches:
         begin_within_s: float = BEGIN_WITHIN_S,
         wait_s: float = MAX_WAIT_S,
         clock: Callable[[], float] = boottime,
+        alone: Callable[["Batches", Callable[[], bool]], AbstractContextManager[None]] = _unasked,
     ) -> None:
+        """`alone`: entered around a job that must run with no other in the process (PROTOCOL 20)."""
         self._queue = queue
         self._heartbeat = heartbeat
         self._polls = polls
@@ -66,16 +75,22 @@ class Batches:
         self._begin_within_s = begin_within_s
         self._wait_s = wait_s
         self._clock = clock
+        self._alone = alone
         self._failures = 0
         self._rest_s = 0.0
 
-    def turn(self, stop: Event) -> None:
+    @property
+    def held_s(self) -> float:
+        """For how long it has held jobs; 0 where it holds none. Seconds."""
+        return self._watchdog.held_s
+
+    def turn(self, stop: Event, *, only_promoted: bool = False) -> None:
         """One turn; raises nothing. After a failure it ends with a pause, which `stop` cuts short."""
         started = self._clock()
         self._rest_s = 0.0
         try:
             incarnation = self._heartbeat.incarnation()
-            result = self._take_and_run(incarnation, stop) if self._queue.wait_for_work(self._wait_s) else OK
+            result = self._take_and_run(incarnation, stop, only_promoted) if self._queue.wait_for_work(self._wait_s) else OK
         except _QUEUE_ERRORS as error:
             log.warning("queue_unusable", error=type(error).__name__, message=str(error))
             result = type(error).__name__
@@ -88,12 +103,13 @@ class Batches:
         stop.wait(BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)])
         self._failures += 1
 
-    def _take_and_run(self, incarnation: Incarnation, stop: Event) -> str:
+    def _take_and_run(self, incarnation: Incarnation, stop: Event, only_promoted: bool) -> str:
         """`OK`, or what went wrong with the batch. Raises what TAKE raises."""
         with self._watchdog.holding():
-            catch = self._take(incarnation)
+            catch = self._take(incarnation, only_promoted)
             self._at("after-take")
             if not catch.jobs:
+                self._rest_s = RESERVE_PAUSE_S if only_promoted else 0.0
                 return OK
             report = self._run(incarnation, catch, stop)
             if report is None:
@@ -105,11 +121,13 @@ class Batches:
         if report.without_budget:
             self._rest_s = NO_BUDGET_PAUSE_S
             return "StoreUnavailable" if report.abandoned else OK
-        return "StoreUnavailable" if report.abandoned or (report.not_begun and not report.closed and not stop.is_set()) else OK
+        # One that was to run alone and could not yet is no failure of anybody's.
+        unread = report.not_begun and not report.closed and not stop.is_set() and not catch.jobs[0].alone
+        return "StoreUnavailable" if report.abandoned or unread else OK
 
-    def _take(self, incarnation: Incarnation) -> Catch:
+    def _take(self, incarnation: Incarnation, only_promoted: bool) -> Catch:
         try:
-            catch = self._queue.take(incarnation.name, self._batch)
+            catch = self._queue.take(incarnation.name, self._batch, only_promoted=only_promoted)
         except QueueUnavailable:
             # It may have taken jobs that nobody here knows of: only without a heartbeat are they found.
             incarnation.retire("take-unanswered")
@@ -133,13 +151,17 @@ class Batches:
         def is_within(seconds: float) -> bool:
             return not stop.is_set() and self._clock() < taken_at + seconds and incarnation.lease_left_s > 0
 
+        def may_begin() -> bool:
+            return is_within(self._begin_within_s)
+
         try:
-            return self._polls.run(
-                [Taken(job, job in catch.locked) for job in catch.jobs],
-                incarnation,
-                lambda: is_within(self._begin_within_s),
-                lambda: is_within(RETRY_WITHIN_S),
-            )
+            with self._alone(self, may_begin) if catch.jobs[0].alone else nullcontext():
+                return self._polls.run(
+                    [Taken(job, job in catch.locked) for job in catch.jobs],
+                    incarnation,
+                    may_begin,
+                    lambda: is_within(RETRY_WITHIN_S),
+                )
         except Exception:
             log.exception("batch_failed", jobs=len(catch.jobs))
             incarnation.retire("batch-failed")

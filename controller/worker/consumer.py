@@ -1,4 +1,4 @@
-"""Huey's consumer with our worker in it: one thread that runs `Batches.turn`, no schedule, no periodic tasks.
+"""Huey's consumer with our worker in it: a thread a crew that runs `Crews.turn`, no schedule, no periodic tasks.
 
 Uses what Huey offers to subclasses: `Consumer.worker_class`, `Consumer.scheduler_class`, `loop`.
 """
@@ -21,8 +21,8 @@ class NoSchedule(Scheduler):  # type: ignore[misc]  # huey has no types
         self.stop_flag.wait(_SCHEDULE_WAIT_S)
 
 
-def batch_consumer(huey: Huey, turn: Callable[[Event], None], stop_within_s: float) -> Any:
-    """A consumer whose worker calls `turn` with the stop flag, again and again. `stop(graceful=True)` waits up to `stop_within_s`."""
+def batch_consumer(huey: Huey, turn: Callable[[Event], None], stop_within_s: float, threads: int) -> Any:
+    """A consumer whose threads call `turn` with the stop flag, again and again. `stop(graceful=True)` waits up to `stop_within_s`."""
 
     class BatchWorker(Worker):  # type: ignore[misc]
         def loop(self, now: datetime | None = None) -> None:
@@ -32,4 +32,4 @@ def batch_consumer(huey: Huey, turn: Callable[[Event], None], stop_within_s: flo
         worker_class = BatchWorker
         scheduler_class = NoSchedule
 
-    return BatchConsumer(huey, workers=1, periodic=False, check_worker_health=False, shutdown_timeout=stop_within_s)
+    return BatchConsumer(huey, workers=threads, periodic=False, check_worker_health=False, shutdown_timeout=stop_within_s)

@@ -31,6 +31,12 @@ class Watchdog:
         finally:
             self._held_since = None
 
+    @property
+    def held_s(self) -> float:
+        """For how long jobs have been held; 0 where none are. Seconds."""
+        since = self._held_since
+        return 0.0 if since is None else self._clock() - since
+
     def is_in_time(self) -> bool:
         """Whether no job is held, or none for longer than twice the deadline."""
         since = self._held_since

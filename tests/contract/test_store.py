@@ -10,7 +10,7 @@ import pytest
 
 from controller.domain.errors import StoreRejected
 from controller.domain.judge import judge_clock, judge_declared, judge_job, judge_lost
-from controller.domain.outcome import Failed, Job, JobResult, NextPoll, Outcome, PollLog, Seen, SeenDays
+from controller.domain.outcome import Failed, Job, JobResult, NextPoll, Outcome, PollLog, Requests, Seen, SeenDays
 from controller.domain.plant import (
     Alert,
     AlertState,
@@ -31,7 +31,7 @@ from controller.domain.plant import (
 )
 from controller.domain.sun import Site
 from controller.polling.ports import PlantStore
-from controller.scheduling.ports import ScheduleStore
+from controller.scheduling.ports import RequestStore, ScheduleStore
 from controller.storage.database import Database
 from controller.storage.memory import MemoryStore
 from controller.storage.ports import ApplyResult, MirrorAck, MirrorBooks, SilentPlant, Told
@@ -48,7 +48,7 @@ ROOF = Declaration(namespace="sao-paulo", name="roof", uid="uid-roof", generatio
 PENDING_UID = "9d0e3a3c-5a0e-4d3b-8d5f-0c1f6a4f0b11"
 
 
-class Store(OperatorStore, ScheduleStore, PlantStore, Protocol):
+class Store(OperatorStore, ScheduleStore, RequestStore, PlantStore, Protocol):
     """Everything a store is asked for."""
 
 
@@ -181,6 +181,7 @@ def test_every_field_that_judging_wrote_comes_back(world: World) -> None:
         last_success_at=NOW,
         last_error=PollError.RATE_LIMIT_EXCEEDED,
         consecutive_failures=3,
+        losses=2,
         polled_generation=2,
         handled_poll_request="token-0",
         clock_due_at=NOW + 2 * HOUR,
@@ -427,6 +428,51 @@ def test_plants_that_are_claimed_hold_up_no_other(world: World) -> None:
     assert world.store.claim_polls(NOW + 2 * HOUR, 10) == []
     moved = [world.context(plant_id).next_poll_at for plant_id in busy]
     assert all(at is not None and at > NOW + 2 * HOUR for at in moved)
+
+
+def test_a_requested_poll_is_claimed_however_many_others_are_due(world: World) -> None:
+    """PROTOCOL 16. The request counts as long as no poll that had read it has ended."""
+    ids = [world.apply(named(name)) for name in "abc"]
+    assert world.store.requests(NOW, 10) == Requests()
+    later = NOW + HOUR
+    world.apply(replace(named("b"), poll_requested="please"), 11, later)
+    assert world.store.requests(later, 10) == Requests(due=1)
+    (job,) = world.store.claim_requested(later, 10)
+    assert job == Job(ids[1], world.context(ids[1]).attempt, JobType.POLL, Brand.SOLIS, 1200)
+    assert world.store.requests(later, 10) == Requests(handed_out=(job,))
+    assert world.store.claim_requested(later, 10) == []
+    world.store.write([world.outcome(job, seen(later), later)])
+    assert world.store.requests(later, 10) == Requests()
+
+
+def test_a_request_for_a_plant_whose_job_waits_names_that_job(world: World) -> None:
+    world.apply()
+    job = world.claim()
+    world.apply(replace(ROOF, poll_requested="please"), 11)
+    assert world.store.requests(NOW, 10) == Requests(handed_out=(job,))
+
+
+def test_requests_respect_limits_deletions_and_instants(world: World) -> None:
+    world.apply(replace(named("a"), poll_requested="please"))
+    world.apply(replace(named("b"), poll_requested="please"))
+    world.store.delete("sao-paulo", "b", "uid-b", 99, NOW)
+    assert world.store.claim_requested(NOW - SECOND, 10) == []
+    assert world.store.claim_requested(NOW, 10, {Brand.SOLIS: 0}) == []
+    assert world.store.requests(NOW, 10) == Requests(due=1)
+    assert world.store.requests(NOW - SECOND, 10) == Requests()
+    assert len(world.store.claim_requested(NOW, 10, {Brand.SOLIS: 5})) == 1
+
+
+def test_a_plant_that_was_lost_twice_running_is_handed_out_alone(world: World) -> None:
+    """PROTOCOL 20."""
+    world.apply()
+    alone = []
+    for number in range(3):
+        job = world.claim(NOW + number * HOUR)
+        alone.append(job.alone)
+        assert job in world.store.open_claims(NOW + 9 * HOUR, 10)
+        world.store.write([world.outcome(job, Failed(PollError.WORKER_LOST), NOW + number * HOUR)])
+    assert alone == [False, False, True]
 
 
 def test_the_oldest_polls_are_claimed_first_and_no_more_than_asked_for(world: World) -> None:

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     EXCHANGE_AFTER_DELETION = "an exchange of a plant that was deleted before"
     NOT_RECOVERED = "not whole again within the bound"
     LOGGED_TOO_OFTEN = "more PollLogs than there is reason for"
+    STALE_READING = "a reading kept though the plant it was read of had changed"
     LOCK_TAKEN = "a foreign lock did not survive"
 
 

@@ -117,6 +117,11 @@ class Role:
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
         return sum(sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items())
 
+    @property
+    def has_started_afresh(self) -> bool:
+        """A worker's crew that lost its heartbeat has let go of what it held, and takes under a new name."""
+        return self.metric("solarinvest_worker_retirements_total") >= 1
+
     def log_text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 

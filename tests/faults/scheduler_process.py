@@ -19,6 +19,7 @@ from controller.polling.ports import pass_by
 from controller.probes import Progress
 from controller.queueing.queue import RedisQueue
 from controller.queueing.server import connect
+from controller.scheduling.fast_lane import FastLane
 from controller.scheduling.recovery import Recovery
 from controller.scheduling.scheduler import Scheduler
 from controller.storage.database import Database
@@ -36,11 +37,13 @@ def main() -> None:
     queue = RedisQueue(connect(redis.redis_url.get_secret_value()))
     at = Failpoints.parse(os.environ["FAIL"]).at if os.environ.get("FAIL") else pass_by
     scheduler, recovery = Scheduler(store, queue, at), Recovery(store, queue, _clock, at)
+    fast_lane = FastLane(store, queue, at)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     loops = [
         Loop("scheduler", lambda: scheduler.tick(_clock()), period_s=1.0, bound_s=30.0),
+        Loop("urgent", lambda: fast_lane.tick(_clock()), period_s=0.2, bound_s=30.0),
         Loop("recovery", recovery.sweep, period_s=5.0, bound_s=60.0),
     ]
     threads = start_loops(loops, stop, Progress(), Metrics())

@@ -10,7 +10,7 @@ from tests.faults.roles import boottime
 from tests.faults.world import AGAIN_S, World
 
 PLANTS = 250
-SLOW = "mid-exchange:sleep=0.02"
+SLOW = "mid-exchange:sleep=0.5"
 """So that a batch of hundreds is on its way for seconds."""
 
 

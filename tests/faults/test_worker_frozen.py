@@ -43,8 +43,7 @@ def freeze_a_worker(world: World, point: str, *, wake: str) -> float:
     let_pass(max(0.0, FROZEN_S - (boottime() - frozen_at)), "the worker is stopped for 60 s")
     with frozen.proceed_for_good():
         world.polled_again(ids, attempt)
-        # It has come to itself once it beats again, under a new name.
-        world.until(lambda: frozen.log_text().count("incarnation_begun") == 2, 30, "the worker to start afresh")
+        world.until(lambda: frozen.has_started_afresh, 30, "the worker to start afresh")
         world.settle_and_check(ids)
     began = min(exchange.begin for exchange in world.exchanges() if exchange.attempt > attempt)
     assert other.running

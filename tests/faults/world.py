@@ -12,6 +12,7 @@ from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 import psycopg
+from msgspec.structs import replace
 from psycopg import sql
 
 from controller.domain.judge import judge_declared
@@ -31,7 +32,8 @@ AGAIN_S = 60.0
 """[60]: a killed worker's plant is polled again within this."""
 REST_S = 90.0
 """Until everything claimed is closed: one recovery and a batch."""
-MINUTE = 60
+MINUTE, DAY = 60, 86_400
+"""Seconds. At an interval of a day no plant comes round by itself during a test."""
 NAMESPACE = "faults"
 FIRST_VENDOR_ID = 1298491919448000001
 T = TypeVar("T")
@@ -52,16 +54,16 @@ class World:
 
     # Roles
 
-    def worker(self, fail: str | None = None, *, brand: Brand = Brand.SOLIS) -> Role:
-        """`solarinvest worker`, started. `fail` is its failpoint (FAIL=...)."""
+    def worker(self, fail: str | None = None, *, brand: Brand = Brand.SOLIS, **env: str) -> Role:
+        """`solarinvest worker`, started. `fail` is its failpoint (FAIL=...), `env` what stands in the place of the world's servers."""
         return self._start(
-            lambda name: Role.of_cli(name, ("worker", "--brand", brand.slug), self.code, self.folder, self._env(fail)), "worker"
+            lambda name: Role.of_cli(name, ("worker", "--brand", brand.slug), self.code, self.folder, {**self._env(fail), **env}), "worker"
         )
 
-    def scheduler(self, fail: str | None = None) -> Role:
+    def scheduler(self, fail: str | None = None, **env: str) -> Role:
         """The operator's scheduling loops without Kubernetes, started."""
         return self._start(
-            lambda name: Role.of_scheduler(name, self.code, self.folder, {**self._env(fail), "APPLICATION_NAME": name}), "scheduler"
+            lambda name: Role.of_scheduler(name, self.code, self.folder, {**self._env(fail), "APPLICATION_NAME": name, **env}), "scheduler"
         )
 
     def operator(self, kubeconfig: Path, fail: str | None = None, *, code: Path | None = None) -> Role:
@@ -97,9 +99,7 @@ class World:
         """Declares so many ACTIVE plants as the operator would, due at once. `declared` are more fields of their declarations."""
         now = datetime.now(UTC)
         ids = []
-        database = Database(self.database_url, "fault-test", max_connections=1)
-        try:
-            store = PostgresStore(database)
+        with self.store() as store:
             for number in range(count):
                 vendor_id = str(FIRST_VENDOR_ID + number)
                 plant_id = plant_id_for(NAMESPACE, brand, vendor_id)
@@ -115,9 +115,49 @@ class World:
                 )
                 store.apply(plant_id, declaration, 1, now, judge_declared)
                 ids.append(plant_id)
+        return ids
+
+    def multiply(self, plant_id: UUID, count: int) -> list[UUID]:
+        """Makes `count` plants of one that was declared, as quickly as the database can."""
+        self.rows(
+            "INSERT INTO plants SELECT copy.* FROM plants p, generate_series(2, %s) AS number, LATERAL jsonb_populate_record(p,"
+            " jsonb_build_object('plant_id', gen_random_uuid(), 'name', 'copy-' || number, 'uid', 'uid-' || number,"
+            " 'vendor_plant_id', (%s + number)::text)) AS copy WHERE p.plant_id = %s RETURNING 1",
+            count,
+            FIRST_VENDOR_ID,
+            plant_id,
+        )
+        return [found for (found,) in self.rows("SELECT plant_id FROM plants")]
+
+    @contextmanager
+    def store(self) -> Iterator[PostgresStore]:
+        """The product's store, for what the operator does when a resource changes."""
+        database = Database(self.database_url, "fault-test", max_connections=1)
+        try:
+            yield PostgresStore(database)
         finally:
             database.close()
-        return ids
+
+    def change(self, plant_id: UUID, **declared: Any) -> None:
+        """Applies a newer declaration of the plant, with other values where given; a deleted plant comes back."""
+        with self.store() as store:
+            before = store.read([plant_id])[plant_id].declaration
+            changed = replace(before, **{"generation": before.generation + 1, **declared})
+            store.apply(plant_id, changed, self._newer(plant_id), datetime.now(UTC), judge_declared)
+
+    def delete(self, plant_id: UUID) -> None:
+        """As the operator does when the resource is gone."""
+        with self.store() as store:
+            plant = store.read([plant_id])[plant_id].declaration
+            store.delete(plant.namespace, plant.name, plant.uid, self._newer(plant_id), datetime.now(UTC))
+
+    def purge(self) -> list[UUID]:
+        """Removes deleted plants whose history goes with them, as the operator's maintenance does; those removed."""
+        with self.store() as store:
+            return store.purge(100)
+
+    def _newer(self, plant_id: UUID) -> int:
+        return int(self.value("SELECT resource_version + 1 FROM plants WHERE plant_id = %s", plant_id))
 
     def make_due(self, ids: Collection[UUID], *, within_s: float = 0) -> None:
         """Makes polls due now, or spread over so many seconds, without waiting for their interval."""

@@ -8,16 +8,17 @@ from time import monotonic
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 from redis import Redis
 
 from controller.domain.errors import EpochMissing, IncarnationRetired, LeaseLost, QueueUnavailable
 from controller.domain.outcome import Job, JobWhereabouts
 from controller.domain.plant import JobType
 from controller.queueing.huey import PollTasks
-from controller.queueing.keys import heartbeat_key, list_key, lock_key, waiting_key
+from controller.queueing.keys import ahead_key, heartbeat_key, list_key, lock_key, promotions_key, waiting_key
 from controller.queueing.lease import Incarnation
 from controller.queueing.messages import encode_job
-from controller.queueing.queue import CHUNK, RedisQueue
+from controller.queueing.queue import CHUNK, PROMOTIONS_A_SECOND, PROMOTIONS_AHEAD, RedisQueue
 from controller.queueing.server import connect
 from controller.queueing.worker_queue import WorkerQueue
 from hack.devstack.valkey import Valkey
@@ -133,6 +134,91 @@ class TestEnqueue:
     def test_entries_have_no_ttl(self, client: Redis, queue: RedisQueue) -> None:
         queue.enqueue([poll(1)])
         assert client.ttl(ENTRIES) == -1
+
+
+class TestPromote:
+    """PROTOCOL 16."""
+
+    def test_a_promoted_job_is_taken_next_and_the_others_keep_their_order(self, queue: RedisQueue, worker: WorkerQueue) -> None:
+        jobs = [poll(n) for n in range(1, 6)]
+        queue.enqueue(jobs)
+        assert queue.promote([jobs[3]]) == {jobs[3]}
+        assert worker.take("w1", 10).jobs == (jobs[3], jobs[0], jobs[1], jobs[2], jobs[4])
+
+    def test_it_has_one_message_however_often_it_is_promoted(self, client: Redis, queue: RedisQueue, worker: WorkerQueue) -> None:
+        jobs = [poll(n) for n in range(1, 4)]
+        queue.enqueue(jobs)
+        for _ in range(3):
+            assert queue.promote([jobs[2]]) == {jobs[2]}
+        assert client.llen(LIST) == client.hlen(ENTRIES) == 3
+        assert worker.take("w1", 10).stale == 0
+
+    def test_what_does_not_wait_is_not_promoted(self, client: Redis, queue: RedisQueue, worker: WorkerQueue) -> None:
+        running, absent, overtaken = poll(1), poll(2), poll(3)
+        later = poll(4, overtaken.plant_id)
+        queue.enqueue([running])
+        worker.take("w1", 1)
+        queue.enqueue([later])
+        assert queue.promote([running, absent, overtaken]) == set()
+        assert client.llen(LIST) == 1
+        assert queue.check([running, later]) == {running: RUNNING, later: WAITING}
+
+    def test_a_message_that_says_it_in_other_bytes_stays_behind_and_is_dropped(self, queue: RedisQueue, worker: WorkerQueue) -> None:
+        """The plant's interval has changed since it was claimed, and with it the TTL of its lock."""
+        queued = poll(7)
+        now_read = replace(queued, lock_ttl_s=240)
+        queue.enqueue([poll(1), queued])
+        assert queue.promote([now_read]) == {now_read}
+        catch = worker.take("w1", 10)
+        assert (catch.jobs[0], len(catch.jobs), catch.stale) == (now_read, 2, 1)
+
+    def test_no_more_than_so_many_a_second(self, client: Redis, queue: RedisQueue) -> None:
+        jobs = [poll(n) for n in range(1, PROMOTIONS_A_SECOND + 11)]
+        queue.enqueue(jobs)
+        assert len(queue.promote(jobs)) == PROMOTIONS_A_SECOND
+        assert queue.promote(jobs[-1:]) == set()
+        assert 0 < client.pttl(promotions_key(Brand.SOLIS)) <= 1000
+
+    def test_a_lane_that_is_always_full_leaves_every_second_job_to_the_others(
+        self, client: Redis, queue: RedisQueue, worker: WorkerQueue
+    ) -> None:
+        regular, urgent = [poll(n) for n in range(1, 1001)], [poll(n) for n in range(1001, 2001)]
+        queue.enqueue([*regular, *urgent])
+        left = list(urgent)
+        taken: list[Job] = []
+        for _ in range(40):
+            client.delete(promotions_key(Brand.SOLIS))
+            moved = queue.promote(left[:200])
+            left = [job for job in left if job not in moved]
+            taken += worker.take("w1", 20).jobs
+        ahead = sum(job in set(urgent) for job in taken)
+        assert len(taken) == 800
+        assert 400 <= ahead <= 400 + PROMOTIONS_AHEAD
+
+    def test_nothing_of_it_is_left(self, client: Redis, queue: RedisQueue, worker: WorkerQueue) -> None:
+        jobs = [poll(1), poll(2)]
+        queue.enqueue(jobs)
+        queue.promote(jobs[1:])
+        worker.take("w1", 10)
+        assert client.exists(ahead_key(Brand.SOLIS)) == 0
+
+
+class TestAlone:
+    """PROTOCOL 20: a plant that may be what ends workers."""
+
+    def test_it_is_a_batch_of_its_own_and_the_others_keep_their_order(self, queue: RedisQueue, worker: WorkerQueue) -> None:
+        jobs = [poll(1), replace(poll(2), alone=True), poll(3), poll(4)]
+        queue.enqueue(jobs)
+        assert worker.take("w1", 10).jobs == (jobs[0],)
+        assert worker.take("w1", 10).jobs == (jobs[1],)
+        assert worker.take("w1", 10).jobs == (jobs[2], jobs[3])
+
+    def test_it_is_still_to_run_alone_when_it_was_given_back(self, queue: RedisQueue, worker: WorkerQueue) -> None:
+        job = replace(poll(1), alone=True)
+        queue.enqueue([job])
+        worker.give_back("w1", worker.take("w1", 10).jobs)
+        queue.enqueue([poll(2)])
+        assert worker.take("w1", 10).jobs == (job,)
 
 
 class TestTake:

@@ -103,8 +103,8 @@ class Stumbling(WorkerQueue):
     lose_take = False
     lose_release = False
 
-    def take(self, incarnation: str, limit: int) -> Catch:
-        catch = super().take(incarnation, limit)
+    def take(self, incarnation: str, limit: int, *, only_promoted: bool = False) -> Catch:
+        catch = super().take(incarnation, limit, only_promoted=only_promoted)
         if self.lose_take:
             raise QueueUnavailable("reply lost")
         return catch

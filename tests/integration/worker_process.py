@@ -42,7 +42,7 @@ def main(url: str, job_deadline_s: str, stop_within_s: str) -> int:
     return run(
         Brand.SOLIS,
         url,
-        Slow(connect(url, read_timeout_s=30)),
+        [Slow(connect(url, read_timeout_s=30))],
         Metrics(),
         Progress(),
         beat_s=0.1,

@@ -354,3 +354,21 @@ def test_a_lost_job_is_logged_from_its_claim_on() -> None:
     assert outcome.log is not None
     assert (outcome.log.adapter_error_type, outcome.log.started_at, outcome.log.finished_at) == (PollError.WORKER_LOST, NOON - HOUR, NOON)
     assert outcome.next_poll == NextPoll(NOON)
+
+
+@pytest.mark.parametrize(("losses", "minutes"), [(0, 0), (1, 0), (2, 10), (3, 20), (9, 60)])
+def test_a_plant_that_is_lost_again_and_again_backs_off(losses: int, minutes: int) -> None:
+    """PROTOCOL 20: at once the first two times, and longer and longer since it is handed out alone."""
+    outcome = judge_lost(plant(active(losses=losses)), poll_job(), NOON)
+    assert (outcome.live.losses, outcome.next_poll) == (losses + 1, NextPoll(NOON + timedelta(minutes=minutes)))
+
+
+@pytest.mark.parametrize("result", [sees(), Failed(PollError.NETWORK_TIMEOUT)])
+def test_a_worker_that_outlived_the_poll_ends_the_count_of_losses(result: Seen | Failed) -> None:
+    assert close(plant(active(losses=5)), result).live.losses == 0
+
+
+@pytest.mark.parametrize("error", [PollError.LOCKED, PollError.SUPERSEDED])
+def test_what_is_no_loss_changes_no_count_and_waits_for_nothing(error: PollError) -> None:
+    outcome = close(plant(active(losses=5)), Failed(error))
+    assert (outcome.live.losses, outcome.next_poll) == (5, NextPoll(NOON))
