@@ -1,4 +1,4 @@
-"""What every test has: the fixtures of tests/stack.py, real servers that start when first asked for, groups, no time limit on an example."""
+"""What every test has: fixtures of tests/stack.py (real servers start when first asked for), groups, no time limit on an example."""
 
 import pytest
 from hypothesis import settings

@@ -296,22 +296,23 @@ class TestTake:
         worker.release("w1", [closing])
         assert lock_of(client, polling) == "w2|4"
 
+    # Named: what random ids are in a parameter must not be in the test's name, for each xdist worker draws its own.
     @pytest.mark.parametrize(
         "message",
         [
-            b"",
-            b"\x00\xff",
-            b"[1,2]",
-            b'"text"',
-            b"null",
-            b"[" * 100_000,
-            b'{"id":"poll:plant:x:latest","name":"solarinvest.poll_plant","args":["x",1,1200]}',
-            b'{"id":1,"name":"solarinvest.poll_plant","args":{}}',
-            encode_job(poll(1)).replace(b"poll_plant", b"drop_table"),
-            encode_job(poll(1)).replace(b",1,", b",-1,"),
-            encode_job(poll(1)).replace(b",1,", b",1.5,"),
-            encode_job(poll(1)).replace(b",1,", b",null,"),
-            encode_job(poll(1)).replace(b"1200", b'"1200"'),
+            pytest.param(b"", id="empty"),
+            pytest.param(b"\x00\xff", id="binary"),
+            pytest.param(b"[1,2]", id="list"),
+            pytest.param(b'"text"', id="text"),
+            pytest.param(b"null", id="null"),
+            pytest.param(b"[" * 100_000, id="deep"),
+            pytest.param(b'{"id":"poll:plant:x:latest","name":"solarinvest.poll_plant","args":["x",1,1200]}', id="no plant"),
+            pytest.param(b'{"id":1,"name":"solarinvest.poll_plant","args":{}}', id="no arguments"),
+            pytest.param(encode_job(poll(1)).replace(b"poll_plant", b"drop_table"), id="another task"),
+            pytest.param(encode_job(poll(1)).replace(b",1,", b",-1,"), id="negative attempt"),
+            pytest.param(encode_job(poll(1)).replace(b",1,", b",1.5,"), id="broken attempt"),
+            pytest.param(encode_job(poll(1)).replace(b",1,", b",null,"), id="no attempt"),
+            pytest.param(encode_job(poll(1)).replace(b"1200", b'"1200"'), id="ttl as text"),
         ],
     )
     def test_a_broken_message_is_dropped_and_counted_and_harms_no_other(
