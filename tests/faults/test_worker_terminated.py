@@ -27,6 +27,7 @@ def test_a_terminated_worker_loses_no_job(world: World, measure: Measure) -> Non
     assert world.waiting() == PLANTS - done, "what was not begun is back in the queue"
     world.worker()
     measure("start of the next worker to all polled", world.polled_again(ids, 0), 60)
+    # On a busy machine a plant may have come to its next slot by now; that none was polled twice in one is the checker's.
     world.settle_and_check(ids)
     assert not world.lost()
-    assert len(world.logs()) == PLANTS
+    assert {log.plant_id for log in world.logs()} == set(ids)
