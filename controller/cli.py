@@ -183,6 +183,7 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help
     SIGTERM lets the jobs at hand end, within 45 s.
     """
     from controller.polling.lanes import LANES, Lanes
+    from controller.polling.plant_cache import PlantCache
     from controller.polling.poll_plants import PollPlants
     from controller.worker import main as worker_role
     from controller.worker.batches import BATCH, LIMITED_BATCH
@@ -198,7 +199,7 @@ def worker(brand: Annotated[WorkerBrand, typer.Option(case_sensitive=False, help
     probes = _start_probes(common, metrics, progress)
     transport = _fixture_transport(integration, at)
     budget = _budget(served, redis)
-    store = _store(database, f"solarinvest-worker-{brand.value}")
+    store = PlantCache(_store(database, f"solarinvest-worker-{brand.value}"))
     # Of a limited brand one job after the other: whoever finds the limit reached gives back what it holds.
     crews, lanes = (CREWS, LANES) if budget is None else (1, 1)
     polls = [PollPlants(store, transport, ADAPTERS, _clock, time.sleep, at, budget, Lanes(lanes)) for _ in range(crews)]

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from controller.domain.plant import Alert, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot, Status
+from controller.domain.alerts import merge_alerts
+from controller.domain.plant import DAYS_READ, Alert, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot, Status
 from integrations.contract import AlarmList, Brand, Reading
 
 
@@ -135,7 +136,30 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return self.before.declaration.brand
 
     @property
+    def after(self) -> PlantContext:
+        """The plant once this is stored, as reading it would show it once its job is closed; the claim, which others move, as it was."""
+        before, log = self.before, self.log
+        return msgspec.structs.replace(
+            before,
+            live=self.live,
+            version=before.version + 1,
+            done_attempt=before.done_attempt if log is None else log.attempt,
+            next_poll_at=before.next_poll_at if self.next_poll is None else self.next_poll.at,
+            alerts=_active_alerts(before.alerts, self.alerts) if self.alerts else before.alerts,
+            days=_newest_days(before.days, self.days) if self.days else before.days,
+        )
+
+    @property
     def transition(self) -> tuple[Status, Status] | None:
         """The status before and after, where they differ."""
         before, after = self.before.live.status, self.live.status
         return None if before is after else (before, after)
+
+
+def _active_alerts(before: tuple[Alert, ...], changed: tuple[Alert, ...]) -> tuple[Alert, ...]:
+    return tuple(sorted(merge_alerts(before, changed), key=lambda alert: (alert.opened_at, alert.id)))
+
+
+def _newest_days(before: tuple[Snapshot, ...], changed: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+    by_date = {day.date: day for day in (*before, *changed)}
+    return tuple(by_date[day] for day in sorted(by_date, reverse=True)[:DAYS_READ])

@@ -243,6 +243,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the day's energy has been raised since its first sample: then it is no mere repetition of the day before."""
 
 
+DAYS_READ = 12
+"""A poll is judged by today and the 7 days before that have a row, and may change D-3, beside D-4 (DOMAIN 4, 6); rows of days ahead, which
+a changed timezone leaves, shall push none of them out."""
+DAYS_READ_BEFORE_CLOSE = 30
+"""A daily job compares its day with days of the last 30 (DOMAIN 6), wherever their rows are."""
+
+
 class PlantContext(msgspec.Struct, frozen=True, kw_only=True):
     """One plant as it stands in the database at one instant: everything that judging or showing it needs."""
 

@@ -1,6 +1,6 @@
 """What polling needs from the outside: implemented by `storage` (Postgres and memory), composed in `cli`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -29,6 +29,14 @@ class PlantStore(Protocol):
         An outcome is stored whole, if the plant still has the version it was judged on and, where it closes a job, the job's attempt
         is still open; else nothing of it is.
         """
+        ...
+
+
+class RereadStore(PlantStore, Protocol):
+    """A store that need not tell again what is known. Raises as `PlantStore` does."""
+
+    def reread(self, known: Collection[PlantContext]) -> dict[UUID, PlantContext]:
+        """Those of `known` that nobody has written since, with the claim and the next poll of now; never one with a daily job open."""
         ...
 
 

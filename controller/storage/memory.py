@@ -13,6 +13,8 @@ from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeClock, JudgeDeclared
 from controller.domain.outcome import Job, Outcome, PollLog, Requests
 from controller.domain.plant import (
+    DAYS_READ,
+    DAYS_READ_BEFORE_CLOSE,
     Alert,
     AlertState,
     Declaration,
@@ -32,8 +34,6 @@ from integrations.contract import Brand
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-DAYS_READ, DAYS_READ_BEFORE_CLOSE = 12, 30
 
 
 class Row(msgspec.Struct):
@@ -131,6 +131,17 @@ class MemoryStore:
     @_serialised
     def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
         return {plant_id: _context(self._rows[plant_id]) for plant_id in plant_ids if plant_id in self._rows}
+
+    @_serialised
+    def reread(self, known: Collection[PlantContext]) -> dict[UUID, PlantContext]:
+        now = self.read(context.plant_id for context in known)
+        return {
+            context.plant_id: now[context.plant_id]
+            for context in known
+            if (row := self._rows.get(context.plant_id)) is not None
+            and (row.version, row.done_attempt) == (context.version, context.done_attempt)
+            and not (row.claim_kind is JobType.DAILY and row.is_claimed)
+        }
 
     @_serialised
     def write(self, outcomes: Sequence[Outcome]) -> set[UUID]:

@@ -73,6 +73,14 @@ FROM (
 ) AS plant
 """
 
+# By both: versions begin again where a plant was purged and declared anew, attempts never do.
+REREAD = """
+SELECT p.plant_id, p.attempt, p.claim_kind, p.claimed_at, p.next_poll_at
+FROM unnest(%(plant_ids)s::uuid[], %(versions)s::bigint[], %(done_attempts)s::bigint[]) AS known (plant_id, version, done_attempt)
+JOIN plants p ON p.plant_id = known.plant_id
+WHERE p.version = known.version AND p.done_attempt = known.done_attempt AND NOT (p.claim_kind = 'DAILY' AND p.done_attempt < p.attempt)
+"""
+
 WRITE = """
 WITH input AS MATERIALIZED (
     SELECT *

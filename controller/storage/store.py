@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeClock, JudgeDeclared
 from controller.domain.outcome import Job, Outcome, Requests
-from controller.domain.plant import Declaration, JobType, PlantContext
+from controller.domain.plant import DAYS_READ, DAYS_READ_BEFORE_CLOSE, Declaration, JobType, PlantContext
 from controller.domain.schedule import lock_ttl_s, next_slot, runs_alone
 from controller.storage import fleet, partitions, queries
 from controller.storage.applying import KnownPlant, refuse
@@ -27,11 +27,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 
-DAYS_READ = 12
-"""A poll is judged by today and the 7 days before that have a row, and may change D-3, beside D-4 (DOMAIN 4, 6); rows of days ahead, which
-a changed timezone leaves, shall push none of them out."""
-DAYS_READ_BEFORE_CLOSE = 30
-"""A daily job compares its day with days of the last 30 (DOMAIN 6), wherever their rows are."""
 PUT_OFF_FOR = timedelta(minutes=1)
 """How long a plant waits whose judgement by the clock was rejected: a defect of ours, for which no other plant shall wait."""
 APPLY_ROUNDS = 5
@@ -73,6 +68,9 @@ class PostgresStore:
     def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
         ids = list(plant_ids)
         return self._database.run(lambda connection: _read(connection, ids)) if ids else {}
+
+    def reread(self, known: Collection[PlantContext]) -> dict[UUID, PlantContext]:
+        return self._database.run(lambda connection: _reread(connection, known)) if known else {}
 
     def write(self, outcomes: Sequence[Outcome]) -> set[UUID]:
         return self._database.run(lambda connection: _write(connection, outcomes)) if outcomes else set()
@@ -282,6 +280,25 @@ def _read(connection: Connection, plant_ids: list[UUID]) -> dict[UUID, PlantCont
     rows = connection.execute(queries.READ, {"plant_ids": plant_ids, "days": DAYS_READ, "days_before": DAYS_READ_BEFORE_CLOSE})
     contexts = (_CONTEXT.decode(row[0]) for row in rows)
     return {context.plant_id: context for context in contexts}
+
+
+def _reread(connection: Connection, known: Collection[PlantContext]) -> dict[UUID, PlantContext]:
+    by_id = {context.plant_id: context for context in known}
+    parameters = {
+        "plant_ids": list(by_id),
+        "versions": [context.version for context in by_id.values()],
+        "done_attempts": [context.done_attempt for context in by_id.values()],
+    }
+    return {
+        plant_id: msgspec.structs.replace(
+            by_id[plant_id],
+            attempt=attempt,
+            claim_kind=None if claim_kind is None else JobType(claim_kind),
+            claimed_at=claimed_at,
+            next_poll_at=next_poll_at,
+        )
+        for plant_id, attempt, claim_kind, claimed_at, next_poll_at in connection.execute(queries.REREAD, parameters)
+    }
 
 
 def _write(connection: Connection, outcomes: Sequence[Outcome], now: datetime | None = None) -> set[UUID]:

@@ -16,6 +16,8 @@ import msgspec
 from controller.domain.judge import is_pollable, judge_clock, judge_declared, judge_job
 from controller.domain.outcome import Job, Outcome
 from controller.domain.plant import (
+    DAYS_READ,
+    DAYS_READ_BEFORE_CLOSE,
     Alert,
     AlertType,
     Declaration,
@@ -29,7 +31,6 @@ from controller.domain.plant import (
     plant_id_for,
 )
 from controller.domain.schedule import lock_ttl_s
-from controller.storage.memory import DAYS_READ, DAYS_READ_BEFORE_CLOSE
 from controller.tools.replay_input import Line, ReplayError, ReplayPlant, instant, read_lines, read_plant
 from controller.tools.replay_plot import Timeline
 from integrations.contract import Severity
