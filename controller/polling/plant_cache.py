@@ -14,7 +14,7 @@ from controller.domain.plant import JobType, PlantContext
 from controller.polling.ports import RereadStore
 
 MOST = 10_000
-"""Plants kept, of some 8 KB each (docs/performance.md)."""
+"""Plants kept, of some 3 KB each (docs/performance.md)."""
 ADMIT = 1 / 16
 """The share of new plants that are kept once the cache is full, each in the place of the one kept longest. Plants come round in turn: if
 all were kept, each would go just before it is wanted."""
