@@ -62,7 +62,18 @@ def user_with(cluster: ControlPlane, name: str, *roles: str) -> Path:
                 "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
             }
             cluster.request("POST", f"{RBAC}/clusterrolebindings", binding)
+        # The authoriser learns of a binding by a watch.
+        verbs = ["list", "patch"][: len(roles)]
+        wait_until(lambda: all(may(cluster, name, verb) for verb in verbs), 15, f"the rights of {name}")
     return cluster.kubeconfig_for(name, "default")
+
+
+def may(cluster: ControlPlane, account: str, verb: str) -> bool:
+    """Whether an account of the namespace default may do this to Plants."""
+    attributes = {"namespace": "default", "group": "monitor.solarinvest.info", "resource": "plants", "verb": verb}
+    spec = {"user": f"system:serviceaccount:default:{account}", "resourceAttributes": attributes}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    return bool(cluster.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"])
 
 
 class Terminal:

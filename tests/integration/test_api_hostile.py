@@ -74,8 +74,12 @@ def corpus(name: str, kind: type[Any]) -> list[Any]:
 TOKENS: list[HostileToken] = corpus("tokens.jsonl", HostileToken)
 REQUESTS: list[HostileRequest] = corpus("requests.jsonl", HostileRequest)
 WIRES: list[HostileWire] = corpus("wires.jsonl", HostileWire)
-OWN_TOKEN = token(Role.CUSTOMER, "mallory")
 SECRETS = [text.encode() for names in OWNED.values() for name in names for text in (name, str(id_of(name)))]
+
+
+def own_token() -> str:
+    """A good one, made when it is sent: it is good for a quarter of an hour, and a session may last longer."""
+    return token(Role.CUSTOMER, "mallory")
 
 
 def spread(text: str) -> str:
@@ -236,14 +240,15 @@ def _one_line(text: str) -> str:
 
 
 def test_no_request_of_a_stranger_brings_an_error_or_data(served: Served) -> None:
-    replies = at_once(REQUESTS, lambda case: exchange(served.port, request_bytes(case, OWN_TOKEN), 1, case.method))
+    bearer = own_token()
+    replies = at_once(REQUESTS, lambda case: exchange(served.port, request_bytes(case, bearer), 1, case.method))
     assert [name for name, reply in replies.items() if not is_harmless(reply)] == []
     wrong = {case.name: replies[case.name].statuses for case in REQUESTS if not _as_said(replies[case.name], case.status, 1)}
     assert wrong == {}
 
 
 def test_no_bytes_bring_an_error_data_or_an_answer_too_many(served: Served) -> None:
-    line = f"Authorization: Bearer {OWN_TOKEN}\r\n"
+    line = f"Authorization: Bearer {own_token()}\r\n"
     replies = at_once(WIRES, lambda case: exchange(served.port, spread(case.raw).replace("{T}", line).encode("latin-1"), case.answers))
     assert [name for name, reply in replies.items() if not is_harmless(reply)] == []
     wrong = {case.name: replies[case.name].statuses for case in WIRES if not _as_said(replies[case.name], case.status, case.answers)}

@@ -94,7 +94,7 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_server(sessions: ReadSe
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match="QueryCanceled"):
         sessions.run(lambda session: session.execute("SELECT pg_sleep(30)"))
-    assert 1.5 < time.monotonic() - began < 4
+    assert 1.5 < time.monotonic() - began < 10
     assert sessions.is_reachable(), "its session goes on"
 
 
@@ -117,7 +117,7 @@ def test_a_database_that_is_down_is_told_at_once(postgres_server: Postgres, read
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             read.plants(None, PlantFilter(), 10, NOW)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 1
     postgres_server.start()
     wait_until(lambda: _answers(read), 10, "the database to be read again")
 
@@ -139,7 +139,7 @@ def test_a_database_that_is_frozen_is_given_up_within_its_bound(postgres_server:
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match="a moment ago"):
         read.plants(None, PlantFilter(), 10, NOW)
-    assert time.monotonic() - began < 0.1, "who asks next is told at once"
+    assert time.monotonic() - began < 0.5, "who asks next is told at once"
     with ThreadPoolExecutor(6) as pool:
         took: list[float] = []
 

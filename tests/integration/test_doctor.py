@@ -196,7 +196,7 @@ def test_servers_that_never_answer_cost_no_more_than_the_bound(database: str, po
     took_s = time.monotonic() - began
     postgres_server.resume()
     assert found("database", answer).said == "no answer within 0.5 s"
-    assert took_s < 3
+    assert took_s < 6
 
 
 # The queue server

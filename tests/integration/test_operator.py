@@ -94,7 +94,7 @@ def test_a_deleted_plant_is_polled_no_more_and_one_created_again_adopts_its_hist
     assert [alert["id"] for alert in status["alerts"]] == [alert_id]
     assert status["lastSeenTime"] >= before["lastSeenTime"]
     wait_until(lambda: fleet.polls(plant_id) > polls, SOON_S, "a poll of the new object")
-    assert fleet.value("SELECT count(*) FROM metric_snapshots WHERE plant_id = %s", plant_id) == days > 0
+    assert fleet.value("SELECT count(*) FROM metric_snapshots WHERE plant_id = %s", plant_id) >= days > 0
 
 
 def add_alert(fleet: Fleet, plant_id: UUID) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from hack.devstack.control_plane import ControlPlane
 from hack.devstack.program import DevStackError
+from hack.devstack.waiting import wait_until
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 VIEWER, EDITOR = "solarinvest-plants-viewer", "solarinvest-plants-editor"
@@ -23,6 +24,8 @@ def users(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     control_plane.revive()
     for user, role in (("ana", VIEWER), ("bruno", EDITOR)):
         control_plane.kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
+    # The authoriser learns of a binding by a watch.
+    wait_until(lambda: may(control_plane, "ana", "get", "plants") and may(control_plane, "bruno", "create", "plants"), 15, "the bindings")
     yield control_plane
     control_plane.kubectl("delete", "rolebinding", "ana", "bruno")
 
