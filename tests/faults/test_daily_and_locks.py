@@ -32,6 +32,7 @@ def test_a_daily_job_and_a_poll_due_at_once_do_not_meet(world: World, measure: M
     world.settle_and_check(ids)
 
 
+@pytest.mark.lasts(45)
 @pytest.mark.fault
 def test_a_foreign_lock_is_respected_and_the_day_closed_later(world: World, measure: Measure) -> None:
     ids = world.seed(1, interval_s=600)

@@ -26,6 +26,7 @@ NOT_HALVED = Mutation(
 )
 
 
+@pytest.mark.lasts(60)
 @pytest.mark.fault
 def test_postgres_frozen_with_full_batches(make_world: MakeWorld, own_postgres: Postgres, measure: Measure) -> None:
     world = make_world(postgres=own_postgres)
@@ -110,6 +111,7 @@ def test_a_poisoned_plant_fails_by_itself(world: World, measure: Measure) -> Non
     measure(f"one plant of {PLANTS} refused by the database, to all others polled", poison_one(world), AGAIN_S)
 
 
+@pytest.mark.lasts(90)
 @pytest.mark.fault
 def test_control_without_halving_the_batch_is_lost_with_it(make_world: MakeWorld) -> None:
     with pytest.raises(PromiseBroken) as broken:
@@ -117,6 +119,7 @@ def test_control_without_halving_the_batch_is_lost_with_it(make_world: MakeWorld
     assert Kind.NOT_RECOVERED in broken.value.kinds
 
 
+@pytest.mark.lasts(50)
 @pytest.mark.fault
 def test_a_late_success_and_a_loss_on_two_sides_of_midnight_are_one_log(world: World) -> None:
     """The claim's instant decides the partition, whoever closes it and when (PROTOCOL 5)."""

@@ -1,12 +1,14 @@
 """Nobody's slowness is another's delay: plants that time out, a brand whose workers are gone, and more plants than workers can poll."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from threading import Event, Thread
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from controller.domain.judge import judge_declared
 from controller.domain.plant import Declaration, PollError, plant_id_for
@@ -58,11 +60,31 @@ class SilentVendors:
         raise AdapterError(AdapterErrorType.NETWORK_TIMEOUT, f"nothing came back from {request.path}")
 
 
+class Stocked(MemoryStore):
+    """Takes many plants at once: `apply` looks at all others for a namesake, which is work that grows with the square of the fleet."""
+
+    def stock(self, declarations: Sequence[Declaration]) -> dict[str, UUID]:
+        """The first is applied, the others are what it became, due a microsecond later each. Plant ids by vendor id."""
+        ids = [plant_id_for(each.namespace, each.brand, str(each.vendor_plant_id)) for each in declarations]
+        self.apply(ids[0], declarations[0], 1, now(), judge_declared)
+        first = self._rows[ids[0]]
+        assert first.next_poll_at is not None
+        for later, (plant_id, each) in enumerate(zip(ids, declarations, strict=True)):
+            due = first.next_poll_at + timedelta(microseconds=later)
+            self._rows[plant_id] = replace(first, plant_id=plant_id, declaration=each, next_poll_at=due, alerts={}, days={})
+        return {str(each.vendor_plant_id): plant_id for plant_id, each in zip(ids, declarations, strict=True)}
+
+
+def _declaration(number: int) -> Declaration:
+    name = f"plant-{number}"
+    return Declaration(namespace="test", name=name, uid=name, generation=1, brand=Brand.SOLIS, vendor_plant_id=f"P{number}")
+
+
 class Crewed:
     """A scheduler and one worker's crews in this process."""
 
     def __init__(self, server: Valkey, vendors: SilentVendors, crews: int, lanes: int) -> None:
-        self.store = MemoryStore()
+        self.store = Stocked()
         self._open = ExitStack()
         client = self._open.enter_context(connect(server.url))
         self.queue = RedisQueue(client)
@@ -83,11 +105,9 @@ class Crewed:
         while not self._stop.is_set():
             self._crews.turn(self._stop)
 
-    def declare(self, name: str, vendor_id: str) -> UUID:
-        plant_id = plant_id_for("test", Brand.SOLIS, vendor_id)
-        plant = Declaration(namespace="test", name=name, uid=name, generation=1, brand=Brand.SOLIS, vendor_plant_id=vendor_id)
-        self.store.apply(plant_id, plant, 1, now(), judge_declared)
-        return plant_id
+    def declare(self, count: int) -> dict[str, UUID]:
+        """So many plants, due one after the other in their order; by vendor id."""
+        return self.store.stock([_declaration(number) for number in range(count)])
 
     def start(self) -> None:
         Scheduler(self.store, self.queue, pass_by).tick(now())
@@ -120,7 +140,7 @@ def poll_among_silent_ones(server: Valkey, crews: int, lanes: int) -> Iterator[f
     crewed = Crewed(server, vendors, crews, lanes)
     try:
         # In this order they are due and will be taken: every sixth is a silent one.
-        plants = {f"P{number}": crewed.declare(f"plant-{number}", f"P{number}") for number in numbers}
+        plants = crewed.declare(SLOW + GOOD)
         silent = {plants[vendor_id] for vendor_id in vendors.silent}
         good = set(plants.values()) - silent
         assert (len(good), len(silent)) == (GOOD, SLOW)
@@ -139,6 +159,7 @@ def poll_among_silent_ones(server: Valkey, crews: int, lanes: int) -> Iterator[f
         crewed.close()
 
 
+@pytest.mark.lasts(100)
 @pytest.mark.fault
 def test_plants_that_time_out_delay_the_others_by_less_than_an_interval(world: World, measure: Measure) -> None:
     took, all_took = poll_among_silent_ones(world.valkey, CREWS, 32)
@@ -146,6 +167,7 @@ def test_plants_that_time_out_delay_the_others_by_less_than_an_interval(world: W
     measure(f"{SLOW:,} plants time out: the last of them told (times ten)", all_took)
 
 
+@pytest.mark.lasts(80)
 @pytest.mark.fault
 def test_control_one_after_the_other_they_do(world: World) -> None:
     with pytest.raises(PromiseBroken):

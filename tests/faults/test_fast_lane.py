@@ -8,6 +8,8 @@ from tests.faults.mutants import Mutation
 from tests.faults.roles import boottime
 from tests.faults.world import World
 
+pytestmark = pytest.mark.lasts(70)
+
 PLANTS = 20_000
 REQUESTS = 5
 WITHIN_S = 1.0

@@ -15,8 +15,8 @@ from tests.faults.world import AGAIN_S, DAY, World, let_pass
 PLANTS = 20
 LOST = {"enqueue": 2, "take": 1, "release": 2, "beat": 2, "check": 2, "give_back": 2}
 """Replies in a row, so that the repetition's is lost, too. A TAKE is not repeated: the next one begins when the jobs were found lost."""
-LOOKED_FOR = "mid-exchange:sleep=8"
-"""Polls that last longer than the grace, so that CHECK asks for them."""
+LOOKED_FOR = "mid-exchange:sleep=12"
+"""Polls that outlast the grace by two sweeps, so that CHECK asks for them twice, and end within the lease."""
 KEEPS_THE_NAME = Mutation(
     rule="PROTOCOL 21: a TAKE without reply retires the incarnation",
     file="controller/worker/batches.py",
@@ -50,12 +50,14 @@ def lose(world: World, script: str) -> float:
     return took
 
 
+@pytest.mark.lasts(60)
 @pytest.mark.fault
 @pytest.mark.parametrize("script", ["enqueue", "take", "release", "beat", "check"])
 def test_a_lost_reply_loses_and_doubles_nothing(world: World, measure: Measure, script: str) -> None:
     measure(f"{LOST[script]} replies of {script} lost, to all polled", lose(world, script), AGAIN_S)
 
 
+@pytest.mark.lasts(60)
 @pytest.mark.fault
 def test_a_lost_reply_when_jobs_are_given_back_loses_none(world: World, measure: Measure) -> None:
     ids = world.seed(200, interval_s=DAY)
@@ -77,6 +79,7 @@ def test_a_lost_reply_when_jobs_are_given_back_loses_none(world: World, measure:
     assert not world.lost()
 
 
+@pytest.mark.lasts(80)
 @pytest.mark.fault
 @pytest.mark.parametrize("seconds", [12, 60])
 def test_a_queue_server_that_stops_answering_is_outlived(world: World, measure: Measure, seconds: int) -> None:
@@ -101,6 +104,7 @@ def test_a_queue_server_that_stops_answering_is_outlived(world: World, measure: 
     world.settle_and_check(ids)
 
 
+@pytest.mark.lasts(100)
 @pytest.mark.fault
 def test_control_a_worker_that_keeps_its_name_keeps_jobs_it_knows_nothing_of(make_world: MakeWorld) -> None:
     with pytest.raises(PromiseBroken) as broken:

@@ -17,7 +17,7 @@ from tests.faults.plants import Plants
 from tests.faults.roles import Role, boottime
 from tests.faults.world import World
 
-pytestmark = [pytest.mark.fault, pytest.mark.xdist_group("control-plane-1")]
+pytestmark = [pytest.mark.fault, pytest.mark.xdist_group("control-plane-1"), pytest.mark.lasts(250)]
 
 START_S = 60.0
 """Until operator and worker are up on a busy machine, and have polled and mirrored for the first time."""

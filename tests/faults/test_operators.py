@@ -11,7 +11,7 @@ from tests.faults.plants import Plants
 from tests.faults.roles import boottime
 from tests.faults.world import World, let_pass
 
-pytestmark = [pytest.mark.fault, pytest.mark.xdist_group("control-plane-2")]
+pytestmark = [pytest.mark.fault, pytest.mark.xdist_group("control-plane-2"), pytest.mark.lasts(180)]
 
 PLANTS = 20
 START_S = 60.0

@@ -10,6 +10,8 @@ from tests.faults.mutants import Mutation
 from tests.faults.roles import Role, boottime
 from tests.faults.world import DAY, FIRST_VENDOR_ID, World
 
+pytestmark = pytest.mark.lasts(120)
+
 PLANTS = 20
 CULPRIT = 10
 EACH_S = 75.0

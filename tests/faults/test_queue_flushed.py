@@ -38,11 +38,13 @@ def flush_mid_exchange(world: World) -> float:
     return took
 
 
+@pytest.mark.lasts(45)
 @pytest.mark.fault
 def test_a_flush_mid_exchange_leads_to_no_second_exchange(world: World, measure: Measure) -> None:
     measure("FLUSHALL mid-exchange, to all polled", flush_mid_exchange(world), AGAIN_S)
 
 
+@pytest.mark.lasts(45)
 @pytest.mark.fault
 def test_control_without_asking_later_two_exchanges_meet(make_world: MakeWorld) -> None:
     with pytest.raises(PromiseBroken) as broken:
@@ -63,6 +65,7 @@ def test_a_flush_between_claim_and_enqueue_loses_no_job(world: World, measure: M
     assert not world.lost()
 
 
+@pytest.mark.lasts(190)
 @pytest.mark.fault
 def test_a_flush_every_half_minute_is_outlived(world: World, measure: Measure) -> None:
     ids = world.seed(PLANTS, interval_s=MINUTE)

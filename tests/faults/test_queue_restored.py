@@ -58,11 +58,13 @@ def restore_mid_exchange(world: World) -> float:
     return took
 
 
+@pytest.mark.lasts(60)
 @pytest.mark.fault
 def test_a_restore_mid_exchange_leads_to_no_second_exchange(world: World, measure: Measure) -> None:
     measure("Redis restored mid-exchange, to all polled", restore_mid_exchange(world), AGAIN_S)
 
 
+@pytest.mark.lasts(60)
 @pytest.mark.fault
 def test_control_with_the_epoch_of_another_server_two_exchanges_meet(make_world: MakeWorld) -> None:
     with pytest.raises(PromiseBroken) as broken:

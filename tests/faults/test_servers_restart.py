@@ -9,6 +9,8 @@ from tests.faults.conftest import MakeWorld, Measure
 from tests.faults.roles import boottime
 from tests.faults.world import AGAIN_S, World
 
+pytestmark = pytest.mark.lasts(60)
+
 PLANTS = 250
 SLOW = "mid-exchange:sleep=0.5"
 """So that a batch of hundreds is on its way for seconds."""

@@ -8,6 +8,8 @@ from tests.faults.mutants import Mutation
 from tests.faults.roles import boottime
 from tests.faults.world import World, let_pass
 
+pytestmark = pytest.mark.lasts(65)
+
 PLANTS = 5
 LEASE_S = 30.0
 BARRIER_OFF = Mutation(

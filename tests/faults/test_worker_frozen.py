@@ -11,6 +11,8 @@ from tests.faults.mutants import Mutation
 from tests.faults.roles import boottime
 from tests.faults.world import World, let_pass
 
+pytestmark = pytest.mark.lasts(80)
+
 FROZEN_S = 60.0
 EXCHANGE_S = 8
 """Of the next attempt's worker: long enough for the first one to wake up in it."""

@@ -8,6 +8,8 @@ from tests.faults.mutants import Mutation
 from tests.faults.roles import boottime
 from tests.faults.world import AGAIN_S, World
 
+pytestmark = pytest.mark.lasts(55)
+
 BATCH = 250
 POINTS = ("after-take", "after-read", "mid-exchange", "before-close", "after-commit")
 SWEEP_OFF = Mutation(

@@ -43,11 +43,13 @@ def starve(world: World, seconds: float) -> float:
     return took
 
 
+@pytest.mark.lasts(200)
 @pytest.mark.fault
 def test_jobs_that_wait_three_intervals_are_polled_once(world: World, measure: Measure) -> None:
     measure(f"3 intervals without workers, start of a worker to all {PLANTS} polled", starve(world, 3 * MINUTE), 60)
 
 
+@pytest.mark.lasts(50)
 @pytest.mark.fault
 def test_control_entries_that_expire_lose_jobs(make_world: MakeWorld) -> None:
     with pytest.raises(PromiseBroken) as broken:
