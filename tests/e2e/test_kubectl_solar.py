@@ -1,6 +1,7 @@
 """`kubectl solar` as a person uses it, found by kubectl on the PATH."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -35,6 +36,8 @@ def test_explain_says_what_is_wrong_and_what_to_do(product: Product) -> None:
 
 def test_poll_waits_for_the_outcome(product: Product) -> None:
     before = product.plant("healthy", NAMESPACE)["status"]["lastPollTime"]
+    # Instants of a status are whole seconds: the poll that is asked for shall have another.
+    wait_until(lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}" > before, SHOWN_S, "the next second")
     solar(product, "poll", "healthy", "--wait", NAMED)
     assert product.plant("healthy", NAMESPACE)["status"]["lastPollTime"] > before
     with pytest.raises(CommandError, match="exit code 1"):

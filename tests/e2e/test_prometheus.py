@@ -18,7 +18,7 @@ def test_every_pod_of_every_role_is_scraped(product: Product, prometheus: Promet
         return Left(pod for pod in pods if pod not in up)
 
     wait_until(missing, SCRAPED_S, "every pod is scraped", every_seconds=1)
-    assert prometheus.query("up == 0") == []
+    wait_until(lambda: prometheus.query("up == 0") == [], SCRAPED_S, "none is scraped in vain", every_seconds=1)
 
 
 def test_every_process_says_its_role_brand_and_version(product: Product, prometheus: Prometheus) -> None:
