@@ -16,7 +16,7 @@ WORKERS ?= 2
 INTEGRATION_WORKERS ?= 3
 # Plants of `make demo-fleet`.
 N ?= 1000
-# Fault tests wait for leases to end far more than they compute: all of them together, for six minutes of two cores.
+# Fault tests wait for leases to end far more than they compute: 90 minutes of waiting, and 10 of a core.
 FAULT_WORKERS ?= 8
 # Tests of a group share servers, and the longest begin first (`lasts`), not the largest groups.
 GROUPS := --dist loadgroup --no-loadscope-reorder
@@ -108,7 +108,7 @@ integration: $(READY) ## Real Postgres, Valkey and API server, and the short fau
 	$(SHORT) -n $(INTEGRATION_WORKERS) $(GROUPS) tests/integration tests/faults
 
 .PHONY: test-faults
-test-faults: $(READY) ## Kill, freeze and cut off real processes, with long outages: about 10 minutes
+test-faults: $(READY) ## Kill, freeze and cut off real processes, with long outages: 8 to 10 minutes
 	$(PYTEST) -m fault -n $(FAULT_WORKERS) $(GROUPS) tests/faults
 
 .PHONY: quality
