@@ -39,7 +39,7 @@ from controller.domain.schedule import local_date
 from controller.logs import configure
 from controller.metrics import Metrics, ProcessRole
 from controller.polling.lanes import LANES, Lanes
-from controller.polling.poll_plants import BatchReport, Closed, PollPlants
+from controller.polling.poll_plants import BatchReport, PollPlants
 from controller.probes import Progress
 from controller.queueing.huey import PollTasks
 from controller.storage import queries
@@ -74,8 +74,11 @@ class Split:
     def __init__(self) -> None:
         self.ns = dict.fromkeys(PARTS, 0)
         self.exchanges = 0
-        self._part = "rest"
-        self._since = process_time_ns()
+        self.begin()
+
+    def begin(self) -> None:
+        """What was before belongs to no part."""
+        self._part, self._since = "rest", process_time_ns()
 
     def to(self, part: str) -> None:
         now = process_time_ns()
@@ -140,16 +143,15 @@ class Worker:
         polls = PollPlants(
             PostgresStore(cast(Database, rows)), self.transport, ADAPTERS, lambda: self.now, _no_pause, split.at, lanes=self.lanes
         )
+        batches = [(brand, batch) for brand in Brand for batch in _batches(contexts, brand)]
         outcomes: list[Outcome] = []
-        for brand in Brand:
-            jobs = [_job(context) for context in contexts if context.declaration.brand is brand]
-            for first in range(0, len(jobs), BATCH):
-                split.to("rest")
-                report = polls.run([Taken(job) for job in jobs[first : first + BATCH]], Held(), lambda: True)
-                outcomes += (entry.outcome for entry in self._told(brand, report, split))
+        for brand, batch in batches:
+            split.begin()
+            report = polls.run(batch, Held(), lambda: True)
+            outcomes += self._told(brand, report, split)
         return split, outcomes
 
-    def _told(self, brand: Brand, report: BatchReport, split: Split) -> Sequence[Closed]:
+    def _told(self, brand: Brand, report: BatchReport, split: Split) -> list[Outcome]:
         split.to("tell")
         for entry in report.closed:
             self.observers[brand].closed(entry)
@@ -157,7 +159,7 @@ class Worker:
         for entry in report.closed:
             self.tasks[brand].replay(entry.job, "SUCCESS")
         split.to("rest")
-        return report.closed
+        return [entry.outcome for entry in report.closed]
 
 
 def main() -> int:
@@ -271,6 +273,12 @@ def _after(outcome: Outcome) -> PlantContext:
         alerts=merge_alerts(before.alerts, outcome.alerts),
         days=tuple(days[day] for day in sorted(days, reverse=True)[:DAYS_READ]),
     )
+
+
+def _batches(contexts: Sequence[PlantContext], brand: Brand) -> Iterator[list[Taken]]:
+    taken = [Taken(_job(context)) for context in contexts if context.declaration.brand is brand]
+    for first in range(0, len(taken), BATCH):
+        yield taken[first : first + BATCH]
 
 
 def _job(context: PlantContext) -> Job:
