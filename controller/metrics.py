@@ -5,6 +5,7 @@ Counters rise in the process that did the thing; sum them. Gauges of the fleet a
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -137,6 +138,10 @@ class Metrics:
         self._turns = counter("loop_turns_total", "Turns of the process's loops, by how they ended.", "loop", "result", by=EVERY)
         self._turn_time = histogram("loop_turn_seconds", "How long a turn of a loop took.", "loop", by=EVERY, buckets=_SLOW_BUCKETS)
 
+        # What each poll raises: prometheus_client makes texts of labels, under a lock, each time that it is asked.
+        self._polls_by, self._days_by = cache(self._polls.labels), cache(self._days.labels)
+        self._duration_by = cache(self._duration.labels)
+
         # The read API.
         self._api_requests = counter(
             "api_requests_total", "Requests to the read API that were answered, by HTTP status.", "route", "method", "code", by=API
@@ -204,12 +209,12 @@ class Metrics:
     def record_outcome(self, outcome: Outcome) -> None:
         """A stored judgement, whoever made it."""
         if outcome.log is not None:
-            ended = self._polls if outcome.log.job_type is JobType.POLL else self._days
-            ended.labels(outcome.brand, "success" if outcome.log.status is PollStatus.SUCCESS else "error").inc()
+            ended_by = self._polls_by if outcome.log.job_type is JobType.POLL else self._days_by
+            ended_by(outcome.brand, "success" if outcome.log.status is PollStatus.SUCCESS else "error").inc()
             if outcome.log.adapter_error_type is not None:
                 self._adapter_errors.labels(outcome.brand, outcome.log.adapter_error_type).inc()
             if outcome.log.job_type is JobType.POLL and outcome.log.adapter_error_type is not PollError.WORKER_LOST:
-                self._duration.labels(outcome.brand).observe(outcome.log.duration_ms / 1000)
+                self._duration_by(outcome.brand).observe(outcome.log.duration_ms / 1000)
         for field in outcome.refusals:
             self._refused.labels(outcome.brand, field).inc()
         if outcome.alarms_dropped:

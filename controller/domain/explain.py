@@ -42,6 +42,9 @@ def _rule(decision: StatusDecision, declaration: Declaration, live: LiveState, a
     seen = f"the plant last reported at {_local(live.last_seen_at, zone)}"
     age = "2 h of daylight (sun above -0.833 degrees)" if declaration.daylight_site else "2 h"
     match decision.reason:
+        # First, for it is what nearly every judgement finds.
+        case Reason.REPORTING:
+            return f"{seen}, not more than {age} ago, and neither an alert of severity CRITICAL nor LOW_GENERATION is active"
         case Reason.PENDING_DOCS:
             return "the plant is not monitored, for spec.vendorPlantId is not set yet"
         case Reason.DISABLED_BY_OPERATOR:
@@ -67,8 +70,6 @@ def _rule(decision: StatusDecision, declaration: Declaration, live: LiveState, a
         case Reason.LOW_GENERATION:
             low = next(alert for alert in active if alert.type is AlertType.LOW_GENERATION)
             return f"LOW_GENERATION is active since {_local(low.opened_at, zone)}{_state(low)}: {low.message}; {seen}"
-        case Reason.REPORTING:
-            return f"{seen}, not more than {age} ago, and neither an alert of severity CRITICAL nor LOW_GENERATION is active"
 
 
 def _named(alert: Alert, zone: ZoneInfo) -> str:
@@ -90,14 +91,14 @@ def _next(decision: StatusDecision, declaration: Declaration, live: LiveState) -
     if at is None:
         return None
     match decision.reason:
-        case Reason.AWAITING_FIRST_READING:
-            return f"Without a report it turns RED after {_local(at, zone)}."
         case Reason.REPORTING | Reason.LOW_GENERATION | Reason.STALE:
             assert live.last_seen_at is not None
             offline = at == live.last_seen_at + OFFLINE_AFTER
             if decision.reason is Reason.LOW_GENERATION and not offline:
                 return None
             return f"Without another report it turns {'RED' if offline else 'YELLOW'} after {_local(at, zone)}."
+        case Reason.AWAITING_FIRST_READING:
+            return f"Without a report it turns RED after {_local(at, zone)}."
         case _:
             return None
 
@@ -123,4 +124,4 @@ def _local(at: datetime | None, zone: ZoneInfo) -> str:
     if at is None:
         return "never"
     local = at.astimezone(zone)
-    return f"{local.replace(microsecond=0, tzinfo=None)} {local.tzname()}"
+    return f"{local.isoformat(' ', 'seconds')[:19]} {local.tzname()}"

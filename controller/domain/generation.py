@@ -58,7 +58,8 @@ class GenerationVerdict(msgspec.Struct, frozen=True):
 def usual_energy(days: Iterable[Snapshot], day: date) -> Usual | None:
     """What is usual for `day`: the median of the 7 newest earlier days with a row, not older than 30 days, zeros and backfilled ones
     included. None for fewer than 3."""
-    earlier = sorted(((row.date, row.today_energy_kwh) for row in days if timedelta() < day - row.date <= USUAL_DAYS_MAX_AGE), reverse=True)
+    oldest = day - USUAL_DAYS_MAX_AGE
+    earlier = sorted([(row.date, row.today_energy_kwh) for row in days if oldest <= row.date < day], reverse=True)
     newest = [energy for _, energy in earlier[:USUAL_DAYS]]
     return Usual(median(newest), len(newest)) if len(newest) >= USUAL_DAYS_MIN else None
 

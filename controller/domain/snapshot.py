@@ -1,6 +1,6 @@
 """The local days of a plant: how samples and the vendor's daily series make and raise them (DOMAIN 4, locked)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ def merge_sample(days: Iterable[Snapshot], reading: Reading, zone: ZoneInfo, now
     row = by_date.get(day)
     if row is None:
         return None if reading.today_energy_kwh is None else _new_row(day, reading, zone)
-    return _merged(row, reading, yesterday=by_date.get(preceding_day(day, zone)))
+    return _merged(row, reading, lambda: by_date.get(preceding_day(day, zone)))
 
 
 def merge_series(days: Iterable[Snapshot], energy_kwh: Mapping[date, float], closing: date, zone: ZoneInfo) -> tuple[Snapshot, ...]:
@@ -63,9 +63,10 @@ def _new_row(day: date, reading: Reading, zone: ZoneInfo) -> Snapshot:
     )
 
 
-def _merged(row: Snapshot, reading: Reading, yesterday: Snapshot | None) -> Snapshot | None:
+def _merged(row: Snapshot, reading: Reading, find_yesterday: Callable[[], Snapshot | None]) -> Snapshot | None:
+    """`find_yesterday` is called only where the energy has fallen: which local day preceded is dear to know."""
     merged = msgspec.structs.replace(
-        _with_energy(row, reading.today_energy_kwh, yesterday), peak_power_w=_greater(row.peak_power_w, reading.current_power_w)
+        _with_energy(row, reading.today_energy_kwh, find_yesterday), peak_power_w=_greater(row.peak_power_w, reading.current_power_w)
     )
     if row.source_sampled_at is None or (reading.sampled_at is not None and reading.sampled_at >= row.source_sampled_at):
         merged = msgspec.structs.replace(
@@ -80,12 +81,12 @@ def _merged(row: Snapshot, reading: Reading, yesterday: Snapshot | None) -> Snap
     return None if merged == row else merged
 
 
-def _with_energy(row: Snapshot, energy: float | None, yesterday: Snapshot | None) -> Snapshot:
+def _with_energy(row: Snapshot, energy: float | None, find_yesterday: Callable[[], Snapshot | None]) -> Snapshot:
     """The day's energy only rises, unless it merely repeats yesterday's final value because the vendor resets late (DOMAIN 4)."""
     if energy is None:
         return row
     if energy < row.today_energy_kwh:
-        if not _repeats(row, yesterday):
+        if not _repeats(row, find_yesterday()):
             return msgspec.structs.replace(row, sampled_energy_kwh=_greater(row.sampled_energy_kwh, energy))
         return msgspec.structs.replace(row, today_energy_kwh=energy, sampled_energy_kwh=energy)
     return msgspec.structs.replace(

@@ -70,10 +70,11 @@ class PollTasks:
 
     def replay(self, job: Job, verdict: str) -> None:
         """Lets Huey see a closed job done. `verdict` is what the task returns: SUCCESS or the error's name."""
-        key = (str(job.plant_id), job.attempt)
+        task = self.task_for(job)
+        key = task.args[:2]
         self._verdicts[key] = verdict
         try:
-            self.huey.execute(self.task_for(job))
+            self.huey.execute(task)
         finally:
             self._verdicts.pop(key, None)
 

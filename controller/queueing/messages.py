@@ -54,18 +54,18 @@ class JobSerializer(Serializer):  # type: ignore[misc]  # huey has no types
     def _deserialize(self, data: bytes) -> Message:
         """Raises `MalformedMessage`."""
         wire = _decode(data)
-        return Message(id=wire.id, name=wire.name, args=_arguments(wire.args))
+        args = wire.args
+        return Message(id=wire.id, name=wire.name, args=_arguments(args.plant_id, args.attempt, args.lock_ttl_s, args.alone))
 
 
 def job_arguments(job: Job) -> tuple[str, int, int] | tuple[str, int, int, bool]:
     """What Huey's task is called with: plant id, attempt, TTL of the lock in seconds, and True where it is to run alone."""
-    return _arguments(_Args(str(job.plant_id), job.attempt, job.lock_ttl_s, job.alone))
+    return _arguments(str(job.plant_id), job.attempt, job.lock_ttl_s, job.alone)
 
 
-def _arguments(args: _Args) -> tuple[str, int, int] | tuple[str, int, int, bool]:
+def _arguments(plant_id: str, attempt: int, lock_ttl_s: int, alone: bool) -> tuple[str, int, int] | tuple[str, int, int, bool]:
     # Only where it says something: workers of the release before know three.
-    three = (args.plant_id, args.attempt, args.lock_ttl_s)
-    return (*three, True) if args.alone else three
+    return (plant_id, attempt, lock_ttl_s, True) if alone else (plant_id, attempt, lock_ttl_s)
 
 
 def encode_job(job: Job) -> bytes:

@@ -27,10 +27,13 @@ def shown_fields(outcome: Outcome, now: datetime) -> dict[str, object]:
 
 def _day(outcome: Outcome, now: datetime) -> Snapshot | None:
     """The newest day up to today: days ahead are what a changed timezone left (DOMAIN 4)."""
-    days = {day.date: day for day in (*outcome.before.days, *outcome.days)}
     today = local_date(now, outcome.before.declaration.zone)
-    newest = max((date for date in days if date <= today), default=None)
-    return None if newest is None else days[newest]
+    newest: Snapshot | None = None
+    # Changed ones first: they stand for the row of the same day as it was before.
+    for day in (*outcome.days, *outcome.before.days):
+        if day.date <= today and (newest is None or day.date > newest.date):
+            newest = day
+    return newest
 
 
 def _open_alerts(outcome: Outcome) -> tuple[Alert, ...]:
