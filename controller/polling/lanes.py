@@ -1,7 +1,8 @@
 """The exchanges of one batch, side by side where vendors are slow.
 
-A batch whose vendor answers in a millisecond is fastest on one thread. So there is one lane at first, and another one each time that the
-lanes there are have left work waiting for a step: a slow vendor has as many as the bound allows within a second or two.
+A batch whose vendor answers in a millisecond is fastest on one thread: more would only fight for it. So there is one lane at first, and
+another one each time that the lanes there are have begun but a few items in a step: a slow vendor has as many as the bound allows within a
+second.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,9 @@ LANES = 32
 """At most so many exchanges of a batch at once: 250 plants that time out after 10 s are through with it in 80 s, of which a batch begins
 what it can (PROTOCOL 14)."""
 STEP_S = 0.02
-"""After so long with work still waiting, one lane more. Seconds."""
+"""After so long with work still waiting and few items begun, one lane more. Seconds."""
+FEW = 10
+"""A batch of 250 that begins as many each step is through in half a second."""
 T = TypeVar("T")
 
 
@@ -31,7 +34,7 @@ class Lanes:
 
         What `work` raises ends its lane and is raised here once all lanes have ended; so is what `meanwhile` raises.
         """
-        source = _Shared(items)
+        source = Shared(items)
         if self._pool is None:
             for item in source:
                 work(item)
@@ -43,7 +46,7 @@ class Lanes:
                 running = wait(running, timeout=self._step_s).not_done
                 if not running:
                     break
-                if not source.is_empty and len(lanes) < self._most:
+                if source.was_slow() and len(lanes) < self._most:
                     lane = self._pool.submit(_lane, source, work)
                     lanes.append(lane)
                     running = {*running, lane}
@@ -54,13 +57,20 @@ class Lanes:
             lane.result()
 
 
-class _Shared(Generic[T]):
+class Shared(Generic[T]):
     """An iterator that several threads may draw from, and that knows when it is empty only once somebody has asked in vain."""
 
     def __init__(self, items: Iterable[T]) -> None:
         self._items = iter(items)
         self._lock = Lock()
-        self.is_empty = False
+        self._is_empty = False
+        self._drawn = 0
+
+    def was_slow(self) -> bool:
+        """Whether items are left, and few were drawn since this was last asked."""
+        with self._lock:
+            drawn, self._drawn = self._drawn, 0
+            return not self._is_empty and drawn < FEW
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -68,10 +78,12 @@ class _Shared(Generic[T]):
     def __next__(self) -> T:
         with self._lock:
             try:
-                return next(self._items)
+                item = next(self._items)
             except StopIteration:
-                self.is_empty = True
+                self._is_empty = True
                 raise
+            self._drawn += 1
+            return item
 
 
 def _lane(items: Iterable[T], work: Callable[[T], None]) -> None:

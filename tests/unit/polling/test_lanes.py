@@ -4,7 +4,7 @@ from threading import Event, Lock, Thread, get_ident
 
 import pytest
 
-from controller.polling.lanes import Lanes
+from controller.polling.lanes import FEW, Lanes, Shared
 from hack.devstack.waiting import wait_until
 
 BOUND_S = 20.0
@@ -49,6 +49,20 @@ def test_slow_work_gets_lanes_up_to_the_bound_and_the_rest_waits_its_turn() -> N
     gate.open.set()
     runner.join(BOUND_S)
     assert sorted(gate.begun) == list(range(7))
+
+
+def test_a_lane_more_is_wanted_only_where_few_items_were_begun_since_it_was_last_asked() -> None:
+    items = Shared(range(2 * FEW))
+    assert items.was_slow()
+    for _ in range(FEW - 1):
+        next(items)
+    assert items.was_slow()
+    for _ in range(FEW):
+        next(items)
+    assert not items.was_slow()
+    assert list(items) == [2 * FEW - 1]
+    assert not items.was_slow(), "nothing is left"
+    assert not items.was_slow()
 
 
 def test_the_caller_is_told_to_go_on_with_other_things_meanwhile() -> None:
