@@ -15,14 +15,15 @@ import psycopg
 
 from hack.devstack.control_plane import ControlPlane
 from hack.devstack.ports import free_port
-from hack.devstack.waiting import wait_until
+from hack.devstack.waiting import WaitTimeoutError, wait_until
 from integrations.contract import Brand
 from integrations.transport import FixtureTransport, default_fixtures
 from tests.stack import SolarProcess
 
 PLANTS = "/apis/monitor.solarinvest.info/v1alpha1/namespaces/default/plants"
 START_S = 60
-PLAY_S = 60
+PLAY_S = 120
+"""On a busy machine. An idle one takes a sixth of it."""
 DUE: LiteralString = "UPDATE plants SET next_poll_at = now() WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
 DAYS_DUE: LiteralString = (
     "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1"
@@ -93,7 +94,10 @@ class EveryScenario:
             left[:] = self.rows(LEFT, job=job, jobs=jobs)
             return not left
 
-        self._wait_for(all_done, look, f"{jobs} {job} of every plant; left: {left}")
+        try:
+            self._wait_for(all_done, look, f"{jobs} {job} of every plant")
+        except WaitTimeoutError as error:
+            raise WaitTimeoutError(f"{error}; left: {left}") from error
 
     def rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self._database_url, autocommit=True, connect_timeout=5) as connection:

@@ -31,7 +31,7 @@ from integrations.transport import default_fixtures
 from tests.stack import SolarProcess, revive
 
 SECURITY = Path(__file__).resolve().parents[2] / "docs" / "security.md"
-BOUND_S = 60
+BOUND_S = 120
 PASSWORD = "a-password-of-this-test"
 NOT_OWNER = "operator and migrate: no CREATE on the schema, no ownership of the tables"
 OWNER, WORKER, API = "solarinvest", "solarinvest_worker", "solarinvest_api"
