@@ -26,9 +26,10 @@ PLAY_S = 120
 """On a busy machine. An idle one takes a sixth of it."""
 DUE: LiteralString = "UPDATE plants SET next_poll_at = now() WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
 DAYS_DUE: LiteralString = (
-    "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1"
+    "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1, version = version + 1"
     " WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
 )
+"""The version tells a worker that has the plant in its hands, or remembers it, that the row has changed."""
 LEFT: LiteralString = """
 SELECT name FROM plants p WHERE deleted_at IS NULL
     AND (SELECT count(*) FROM poll_logs l WHERE l.plant_id = p.plant_id AND job_type = %(job)s)
