@@ -12,8 +12,8 @@ READY := $(VENV)/.installed
 
 # Test processes at once. Each that needs servers starts its own Postgres, Valkey and control plane (about 500 MB).
 WORKERS ?= 2
-# Integration tests wait for servers more than they compute.
-INTEGRATION_WORKERS ?= 3
+# Integration tests wait for servers as much as they compute.
+INTEGRATION_WORKERS ?= 4
 # Plants of `make demo-fleet`.
 N ?= 1000
 # Fault tests wait for leases to end far more than they compute: 90 minutes of waiting, and 10 of a core.

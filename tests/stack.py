@@ -41,7 +41,7 @@ __all__ = ["SolarProcess", "WaitTimeoutError", "operator_account", "wait_until"]
 MANIFESTS = Path(__file__).resolve().parents[1] / "manifests"
 TEMPLATE = "migrated"
 PLANTS = "/apis/monitor.solarinvest.info/v1alpha1"
-READY_SECONDS = 30
+READY_SECONDS = 60
 """For a role of `solarinvest`: a cold import takes 3 s; several at once on a busy machine take longer."""
 
 

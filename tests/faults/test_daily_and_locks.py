@@ -51,7 +51,7 @@ def test_a_foreign_lock_is_respected_and_the_day_closed_later(world: World, meas
         raise PromiseBroken([Violation(Kind.LOCK_TAKEN, str(plant_id))])
     assert _next_day(world) == (day, True), "the same day is tried again, and after a pause"
     world.redis.delete(f"lock:plant:{plant_id}")
-    world.execute("UPDATE plants SET day_due_at = now()")  # the pause, up to an hour, is over
+    world.execute("UPDATE plants SET day_due_at = now(), version = version + 1")  # the pause, up to an hour, is over
     began = boottime()
     world.until(lambda: _ends(world)[2:] == ["DAILY SUCCESS"], 10, "the day to be closed")
     measure("foreign lock gone and the pause over, to the day closed", boottime() - began, 10)

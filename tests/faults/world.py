@@ -176,7 +176,8 @@ class World:
     def make_days_due(self, ids: Collection[UUID]) -> None:
         """Makes the daily job of the plant's yesterday due now."""
         self.execute(
-            "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1 WHERE plant_id = ANY(%s)",
+            "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1, version = version + 1"
+            " WHERE plant_id = ANY(%s)",
             list(ids),
         )
 

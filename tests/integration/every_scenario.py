@@ -15,19 +15,21 @@ import psycopg
 
 from hack.devstack.control_plane import ControlPlane
 from hack.devstack.ports import free_port
-from hack.devstack.waiting import wait_until
+from hack.devstack.waiting import WaitTimeoutError, wait_until
 from integrations.contract import Brand
 from integrations.transport import FixtureTransport, default_fixtures
 from tests.stack import SolarProcess
 
 PLANTS = "/apis/monitor.solarinvest.info/v1alpha1/namespaces/default/plants"
 START_S = 60
-PLAY_S = 60
+PLAY_S = 120
+"""On a busy machine. An idle one takes a sixth of it."""
 DUE: LiteralString = "UPDATE plants SET next_poll_at = now() WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
 DAYS_DUE: LiteralString = (
-    "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1"
+    "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1, version = version + 1"
     " WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
 )
+"""The version tells a worker that has the plant in its hands, or remembers it, that the row has changed."""
 LEFT: LiteralString = """
 SELECT name FROM plants p WHERE deleted_at IS NULL
     AND (SELECT count(*) FROM poll_logs l WHERE l.plant_id = p.plant_id AND job_type = %(job)s)
@@ -93,7 +95,10 @@ class EveryScenario:
             left[:] = self.rows(LEFT, job=job, jobs=jobs)
             return not left
 
-        self._wait_for(all_done, look, f"{jobs} {job} of every plant; left: {left}")
+        try:
+            self._wait_for(all_done, look, f"{jobs} {job} of every plant")
+        except WaitTimeoutError as error:
+            raise WaitTimeoutError(f"{error}; left: {left}") from error
 
     def rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self._database_url, autocommit=True, connect_timeout=5) as connection:

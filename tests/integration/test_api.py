@@ -17,7 +17,7 @@ from tests.integration import api_fleet
 from tests.integration.api_fleet import OWNED, Served, fill, id_of
 from tests.stack import SolarProcess, wait_until
 
-pytestmark = pytest.mark.xdist_group("read-api")
+pytestmark = [pytest.mark.xdist_group("read-api"), pytest.mark.lasts(80)]
 
 Launch = Callable[..., SolarProcess]
 PLANTS, ALERTS, HEALTH = "/api/v1/plants", "/api/v1/alerts", "/api/v1/health"

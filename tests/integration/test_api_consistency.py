@@ -17,7 +17,7 @@ from tests.api_client import SECRET, Client, token
 from tests.integration.every_scenario import PLANTS, EveryScenario, scenarios
 from tests.stack import wait_until
 
-pytestmark = pytest.mark.xdist_group("control-plane-consistency")
+pytestmark = [pytest.mark.xdist_group("control-plane-consistency"), pytest.mark.lasts(45)]
 
 API = "/api/v1/plants"
 MIRRORED_WITHIN_S = 30

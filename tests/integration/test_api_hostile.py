@@ -24,7 +24,7 @@ from tests.api_client import claims, forged, token
 from tests.integration import api_fleet
 from tests.integration.api_fleet import OWNED, Served, id_of
 
-pytestmark = pytest.mark.xdist_group("read-api")
+pytestmark = [pytest.mark.xdist_group("read-api"), pytest.mark.lasts(80)]
 
 FOLDER = Path(__file__).resolve().parents[1] / "hostile"
 PATH = "/api/v1/plants"

@@ -25,7 +25,7 @@ from hack.devstack.postgres import Postgres
 from integrations.contract import Alarm, AlarmList, Brand, Reading, Severity
 from tests.stack import wait_until
 
-pytestmark = pytest.mark.xdist_group("read-api")
+pytestmark = [pytest.mark.xdist_group("read-api"), pytest.mark.lasts(80)]
 
 NOW = datetime(2026, 1, 15, 15, 0, 0, 123456, tzinfo=UTC)
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)

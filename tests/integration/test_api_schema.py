@@ -9,14 +9,14 @@ import pytest
 from tests.integration import api_fleet
 from tests.integration.api_fleet import Served
 
-pytestmark = pytest.mark.xdist_group("read-api")
+pytestmark = [pytest.mark.xdist_group("read-api-schema"), pytest.mark.lasts(80)]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENT = CHECKOUT / "docs" / "openapi.json"
 PROGRAM = Path(sys.executable).parent / "schemathesis"
 EXAMPLES = 5
 """A route and phase; the phase that goes through the document's bounds and enumerations comes on top, and is the same each time."""
-BOUND_S = 120
+BOUND_S = 300
 served = api_fleet.served
 
 

@@ -251,6 +251,7 @@ PLANTS = 15
 BOUND_S = 100.0
 
 
+@pytest.mark.lasts(70)
 @pytest.mark.rule("D2.18", "D2.20")
 def test_two_workers_of_one_brand_keep_its_limits_together_and_lose_nothing(
     database: str, valkey: Valkey, launch: Callable[..., SolarProcess], tmp_path: Path

@@ -91,6 +91,7 @@ CRD_KEPT = ("CustomResourceDefinition", "plants.monitor.solarinvest.info")
 DATA_KEPT = {("PersistentVolumeClaim", "solarinvest-postgres"), ("Secret", "solarinvest-postgres")}
 
 
+@pytest.mark.lasts(25)
 def test_a_release_lives_and_goes_and_leaves_plants_and_history(bare: ControlPlane, namespace: str, helm: helm_python.Config) -> None:
     cluster = Cluster(bare, namespace)
     demo = SETS["demo"]

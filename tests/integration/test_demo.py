@@ -89,6 +89,7 @@ def demo() -> Iterator[Demo]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.lasts(65)
 def test_the_demo_fills_heals_itself_and_leaves_nothing_behind(demo: Demo) -> None:
     started = demo.run("up")
     assert started.returncode == 0, started.stdout

@@ -31,7 +31,7 @@ from integrations.transport import default_fixtures
 from tests.stack import SolarProcess, revive
 
 SECURITY = Path(__file__).resolve().parents[2] / "docs" / "security.md"
-BOUND_S = 60
+BOUND_S = 120
 PASSWORD = "a-password-of-this-test"
 NOT_OWNER = "operator and migrate: no CREATE on the schema, no ownership of the tables"
 OWNER, WORKER, API = "solarinvest", "solarinvest_worker", "solarinvest_api"
@@ -358,7 +358,9 @@ def test_every_role_works_with_the_user_that_the_page_gives_it(
 
     wait_until(lambda: closed("POLL"), BOUND_S, "a poll")
     with psycopg.connect(users.url[OWNER], autocommit=True) as connection:
-        connection.execute("UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1")
+        connection.execute(
+            "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1, version = version + 1"
+        )
     wait_until(lambda: closed("DAILY"), BOUND_S, "a daily job")
     assert [plant["name"] for plant in asked(port, common)] == ["roof"]
     assert not [line for process in (operator, worker, api) for line in process.log_text().splitlines() if "InsufficientPrivilege" in line]

@@ -21,7 +21,7 @@ from hack.devstack.program import base_environment
 from tests.integration.kubectl_solar import PROGRAM, Terminal, annotation, declare, resource, solar, user_with
 from tests.stack import MANIFESTS, PLANTS, wait_until
 
-pytestmark = pytest.mark.xdist_group("control-plane-kubectl-solar")
+pytestmark = [pytest.mark.xdist_group("control-plane-kubectl-solar"), pytest.mark.lasts(110)]
 
 DRAWN_S = 60.0
 """Until a change is on a terminal, on a busy machine; an API server that was away is asked again after 5 s at most."""

@@ -14,7 +14,7 @@ from hack.devstack.valkey import Valkey
 from tests.integration.kubectl_solar import declare, resource, solar
 from tests.stack import PLANTS, SolarProcess, wait_until
 
-pytestmark = pytest.mark.xdist_group("control-plane-kubectl-solar")
+pytestmark = [pytest.mark.xdist_group("control-plane-kubectl-solar"), pytest.mark.lasts(110)]
 
 START_S, SOON_S = 60.0, 30.0
 WAIT = ("--wait", "--timeout", "40s")

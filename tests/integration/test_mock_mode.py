@@ -23,7 +23,7 @@ from tests.integration.every_scenario import EveryScenario, scenarios
 from tests.stack import SolarProcess
 
 EXIT_CONFIGURATION = 78
-BOUND_S = 30
+BOUND_S = 60
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9/0"}
 
 # Refusal
@@ -139,6 +139,7 @@ def test_connections_of_code_in_c_are_seen(tmp_path: Path, elsewhere: Elsewhere)
         client.kill()
 
 
+@pytest.mark.lasts(50)
 @pytest.mark.rule("D8.1")
 def test_nobody_speaks_with_anybody_but_the_three_servers_whatever_the_scenario(
     tmp_path: Path,

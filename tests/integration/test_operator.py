@@ -17,7 +17,7 @@ from tests.integration import operator_fleet
 from tests.integration.operator_fleet import API, NEXT_RESYNC_S, RESYNC_S, SOON_S, START_S, Fleet, id_of
 from tests.stack import operator_account, wait_until
 
-pytestmark = pytest.mark.xdist_group("control-plane-operator")
+pytestmark = [pytest.mark.xdist_group("control-plane-operator"), pytest.mark.lasts(120)]
 
 fleet = operator_fleet.fleet
 

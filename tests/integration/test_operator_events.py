@@ -11,7 +11,7 @@ from tests.integration import operator_fleet
 from tests.integration.operator_fleet import NEXT_RESYNC_S, RESYNC_S, SOON_S, START_S, Fleet, id_of
 from tests.stack import wait_until
 
-pytestmark = pytest.mark.xdist_group("control-plane-operator-events")
+pytestmark = [pytest.mark.xdist_group("control-plane-operator-events"), pytest.mark.lasts(100)]
 
 fleet = operator_fleet.fleet
 RARELY = "24h"

@@ -36,7 +36,7 @@ from controller.storage.store import PostgresStore
 from hack.devstack.control_plane import ControlPlane
 from integrations.registry import ADAPTERS
 
-pytestmark = pytest.mark.xdist_group("control-plane-operator")
+pytestmark = [pytest.mark.xdist_group("control-plane-operator"), pytest.mark.lasts(120)]
 
 PLANTS = "/apis/monitor.solarinvest.info/v1alpha1/namespaces/default/plants"
 

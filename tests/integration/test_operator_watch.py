@@ -28,7 +28,7 @@ NEVER_HEARD_OF = 10**12
 SOON_S = 15.0
 AGAIN_S = 20.0
 """kopf pauses up to 3 s between its tries, we 2 s between its lives, and starts take a second or two on a busy machine."""
-pytestmark = pytest.mark.xdist_group("control-plane-operator")
+pytestmark = [pytest.mark.xdist_group("control-plane-operator"), pytest.mark.lasts(120)]
 
 
 class Watched:

@@ -36,7 +36,7 @@ from integrations.contract import Brand
 from tests.integration.every_scenario import DUE, EveryScenario
 from tests.stack import SolarProcess, revive
 
-BOUND_S = 60
+BOUND_S = 120
 USER = "canary-user"
 Call = Callable[[], object]
 
@@ -261,6 +261,7 @@ def test_the_search_finds_a_secret_however_it_is_spelt() -> None:
     assert hits({"another": canary("any")}, texts) == []
 
 
+@pytest.mark.lasts(60)
 @pytest.mark.rule("D2.11")
 def test_no_secret_is_written_anywhere_whatever_the_scenario_and_whatever_fails(household: Household) -> None:
     home, wrong = household, {name: canary(name) for name in ("wrong database", "wrong redis", "malformed", "wrong kubernetes", "bearer")}
