@@ -288,6 +288,8 @@ def _reread(connection: Connection, known: Collection[PlantContext]) -> dict[UUI
         "plant_ids": list(by_id),
         "versions": [context.version for context in by_id.values()],
         "done_attempts": [context.done_attempt for context in by_id.values()],
+        "days_due": [context.live.day_due_at for context in by_id.values()],
+        "clocks_due": [context.live.clock_due_at for context in by_id.values()],
     }
     return {
         plant_id: msgspec.structs.replace(

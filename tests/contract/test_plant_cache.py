@@ -187,6 +187,16 @@ def test_another_life_of_a_plant_that_has_come_to_the_same_version_is_told_from_
     world.assert_cache_is_right()
 
 
+@pytest.mark.parametrize("column", ["day_due_at", "clock_due_at"])
+def test_an_instant_that_somebody_has_moved_in_the_database_is_seen(database: str, column: str) -> None:
+    rows = Database(database, "test-cache")
+    world = World(PostgresStore(rows))
+    world.poll(seen(world.now))
+    rows.run(lambda connection: connection.execute(f"UPDATE plants SET {column} = now()".encode()))
+    world.assert_cache_is_right()
+    rows.close()
+
+
 def test_after_a_daily_job_its_days_are_read_anew(store: MemoryStore | PostgresStore) -> None:
     world = World(store)
     world.poll(seen(world.now))
