@@ -9,7 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -21,7 +21,9 @@ from benchmarks.fleet import seed
 from controller.domain.outcome import Job, Outcome, Taken
 from controller.domain.plant import PlantContext
 from controller.logs import configure
+from controller.polling.plant_cache import PlantCache
 from controller.polling.poll_plants import PollPlants
+from controller.polling.ports import PlantStore
 from controller.storage.database import Database
 from controller.storage.migrate import upgrade
 from controller.storage.store import PostgresStore
@@ -36,7 +38,7 @@ CLAIMED_AT_ONCE = 500
 """As the scheduler claims."""
 BATCH = 250
 """As a worker takes."""
-STATEMENTS = ("claim", "read", "close")
+STATEMENTS = ("claim", "read", "reread", "close")
 
 # As the clock of a day would leave it: else the pass would find the day as the pass before it left it, and write nothing of it.
 _AGE_TODAY = """
@@ -103,13 +105,16 @@ class Meter:
 
 
 class MeteredStore:
-    """A store whose two statements of polling are measured. Implements `polling.ports.PlantStore`."""
+    """A store whose statements of polling are measured. Implements `polling.ports.RereadStore`."""
 
     def __init__(self, store: PostgresStore, meter: Meter) -> None:
         self._store, self._meter = store, meter
 
     def read(self, plant_ids: Iterable[UUID]) -> dict[UUID, PlantContext]:
         return self._meter.measure("read", lambda: self._store.read(plant_ids))
+
+    def reread(self, known: Collection[PlantContext]) -> dict[UUID, PlantContext]:
+        return self._meter.measure("reread", lambda: self._store.reread(known))
 
     def write(self, outcomes: Sequence[Outcome]) -> set[UUID]:
         return self._meter.measure("close", lambda: self._store.write(outcomes))
@@ -125,6 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.statements", description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--plants", type=int, default=8_000, help="8000")
     parser.add_argument("--passes", type=int, default=5, help="of which the first, on rows that were never polled, does not count (5)")
+    parser.add_argument("--forgetful", action="store_true", help="a worker that remembers no plant: what one more than it can keep costs")
     options = parser.parse_args()
     configure("ERROR", ())
     with tempfile.TemporaryDirectory(prefix="solarinvest-statements-") as folder, Postgres(Path(folder) / "postgres") as postgres:
@@ -134,16 +140,18 @@ def main() -> int:
             seed(connection, options.plants, datetime.now(UTC))
         database = Database(url, "solarinvest-worker", max_connections=1)
         try:
-            passes = _passes(database, url, options.passes)
+            passes = _passes(database, url, options.passes, options.forgetful)
         finally:
             database.close()
     sys.stdout.write(_table(passes[1:] or passes, options.plants))
     return 0
 
 
-def _passes(database: Database, url: str, count: int) -> list[dict[str, Cost]]:
+def _passes(database: Database, url: str, count: int, forgetful: bool) -> list[dict[str, Cost]]:
     store, meter = PostgresStore(database), Meter(database, url)
-    polls = PollPlants(MeteredStore(store, meter), FixtureTransport(default_fixtures(), _clock), ADAPTERS, _clock, time.sleep)
+    metered = MeteredStore(store, meter)
+    plants: PlantStore = metered if forgetful else PlantCache(metered)
+    polls = PollPlants(plants, FixtureTransport(default_fixtures(), _clock), ADAPTERS, _clock, time.sleep)
     found = []
     try:
         for number in range(count):
@@ -181,13 +189,14 @@ def _poll_all(store: PostgresStore, meter: Meter, polls: PollPlants) -> int:
 def _table(passes: list[dict[str, Cost]], plants: int) -> str:
     """Per plant, the least of the passes; WAL and HOT shares are the last pass'."""
     lines = [f"{'':8} backend us  client us  WAL bytes  HOT updates"]
-    for name in STATEMENTS:
+    made = [name for name in STATEMENTS if all(name in costs for costs in passes)]
+    for name in made:
         costs = [costs[name] for costs in passes]
         last = costs[-1]
         backend, client = (min(column) / plants for column in ([c.backend_us for c in costs], [c.client_us for c in costs]))
         hot = f"{last.hot_updates / last.updates:.1%} of {last.updates:.0f}" if last.updates else "-"
         lines.append(f"{name:8} {backend:10.1f} {client:10.1f} {last.wal_bytes / plants:10.0f}  {hot}")
-    total = [min(sum(costs[name][column] for name in STATEMENTS) for costs in passes) / plants for column in range(3)]
+    total = [min(sum(costs[name][column] for name in made) for costs in passes) / plants for column in range(3)]
     lines.append(f"{'together':8} {total[0]:10.1f} {total[1]:10.1f} {total[2]:10.0f}")
     return "\n".join(lines) + "\n"
 
