@@ -38,14 +38,10 @@ CLAIMED_AT_ONCE = 500
 """As the scheduler claims."""
 BATCH = 250
 """As a worker takes."""
+BETWEEN_PASSES = timedelta(minutes=10)
+"""By the clock that all are given: each pass brings new samples, and with them changes of the day, as an interval does."""
 STATEMENTS = ("claim", "read", "reread", "close")
 
-# As the clock of a day would leave it: else the pass would find the day as the pass before it left it, and write nothing of it.
-_AGE_TODAY = """
-UPDATE metric_snapshots
-SET source_sampled_at = source_sampled_at - interval '10 minutes', today_energy_kwh = 0.99 * today_energy_kwh, energy_raised = true
-WHERE date >= (now() AT TIME ZONE timezone)::date
-"""
 _MADE = """
 SELECT coalesce(sum(n_tup_upd), 0)::bigint, coalesce(sum(n_tup_hot_upd), 0)::bigint FROM pg_stat_user_tables WHERE relname = ANY(%s)
 """
@@ -120,6 +116,15 @@ class MeteredStore:
         return self._meter.measure("close", lambda: self._store.write(outcomes))
 
 
+class Clock:
+    """Now, and `ahead` of it."""
+
+    ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
 class Held:
     """A lease that nobody takes."""
 
@@ -151,13 +156,15 @@ def _passes(database: Database, url: str, count: int, forgetful: bool) -> list[d
     store, meter = PostgresStore(database), Meter(database, url)
     metered = MeteredStore(store, meter)
     plants: PlantStore = metered if forgetful else PlantCache(metered)
-    polls = PollPlants(plants, FixtureTransport(default_fixtures(), _clock), ADAPTERS, _clock, time.sleep)
+    clock = Clock()
+    polls = PollPlants(plants, FixtureTransport(default_fixtures(), clock), ADAPTERS, clock, time.sleep)
     found = []
     try:
         for number in range(count):
-            _make_due(url)
+            clock.ahead = number * BETWEEN_PASSES
+            _make_due(url, clock())
             meter.costs = {}
-            closed = _poll_all(store, meter, polls)
+            closed = _poll_all(store, meter, polls, clock)
             sys.stderr.write(f"pass {number}: {closed} polls\n")
             found.append(meter.costs)
     finally:
@@ -165,17 +172,16 @@ def _passes(database: Database, url: str, count: int, forgetful: bool) -> list[d
     return found
 
 
-def _make_due(url: str) -> None:
-    """All plants due now, and pages as maintenance leaves them. Full-page images are paid before the pass: they depend on checkpoints."""
+def _make_due(url: str, now: datetime) -> None:
+    """All plants due, and pages as maintenance leaves them. Full-page images are paid before the pass: they depend on checkpoints."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(_AGE_TODAY)
-        connection.execute("UPDATE plants SET next_poll_at = now()")
+        connection.execute("UPDATE plants SET next_poll_at = %s", [now])
         connection.execute("VACUUM (ANALYZE) plants, metric_snapshots, alerts, poll_logs")
 
 
-def _poll_all(store: PostgresStore, meter: Meter, polls: PollPlants) -> int:
+def _poll_all(store: PostgresStore, meter: Meter, polls: PollPlants, clock: Clock) -> int:
     jobs: dict[Brand, list[Job]] = {brand: [] for brand in Brand}
-    while claimed := meter.measure("claim", lambda: store.claim_polls(_clock() + timedelta(seconds=1), CLAIMED_AT_ONCE)):
+    while claimed := meter.measure("claim", lambda: store.claim_polls(clock(), CLAIMED_AT_ONCE)):
         for job in claimed:
             jobs[job.brand].append(job)
     closed = 0
@@ -209,10 +215,6 @@ def _first(connection: psycopg.Connection[Any], statement: str, parameters: Sequ
 
 def _value(database: Database, statement: str) -> Any:
     return database.run(lambda connection: _first(connection, statement)[0])
-
-
-def _clock() -> datetime:
-    return datetime.now(UTC)
 
 
 if __name__ == "__main__":
