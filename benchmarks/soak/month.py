@@ -6,7 +6,7 @@ and the network; the vendors are the product's recordings, which follow the plan
 
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -107,8 +107,12 @@ class DayCounts(NamedTuple):
 class Month:
     """A fleet and its days. `step` is how far the clock jumps: what falls due within it is polled together, as a scheduler's tick does."""
 
-    def __init__(self, store: PostgresStore, plants: int, start: datetime, step: timedelta, poll_log_days: int) -> None:
+    def __init__(
+        self, store: PostgresStore, plants: int, start: datetime, step: timedelta, poll_log_days: int, vacuum: Callable[[], None]
+    ) -> None:
+        """`vacuum` is called once a simulated hour."""
         self._store = store
+        self._vacuum = vacuum
         self._size = plants
         self._step = step
         self._poll_log_days = poll_log_days
@@ -145,6 +149,7 @@ class Month:
                 names, plants = self._maintain()
                 dropped += names
                 purged += plants
+                self._vacuum()
             judged += len(self._scheduler.tick(self.now).judged)
             done = self._work_off()
             polls += sum(job.kind is JobType.POLL for job in done)

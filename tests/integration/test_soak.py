@@ -25,7 +25,7 @@ def store(database: str) -> Iterator[PostgresStore]:
 
 @pytest.fixture
 def month(store: PostgresStore) -> Month:
-    month = Month(store, PLANTS, START, STEP, KEPT_DAYS)
+    month = Month(store, PLANTS, START, STEP, KEPT_DAYS, lambda: None)
     month.begin()
     return month
 
@@ -48,7 +48,7 @@ def test_days_pass_with_every_job_closed_and_logged(month: Month, database: str)
 
 
 def test_plants_leave_and_come(store: PostgresStore, database: str) -> None:
-    month = Month(store, 100, START, timedelta(hours=6), KEPT_DAYS)
+    month = Month(store, 100, START, timedelta(hours=6), KEPT_DAYS, lambda: None)
     month.begin()
     assert month.day(START + timedelta(days=1)).purged == 1
     with psycopg.connect(database) as connection:
