@@ -24,21 +24,19 @@ class BearerAccess(ASGIMiddleware):
     exclude_opt_key = "public"
 
     def __init__(self, tokens: TokenChecker, doors: Doors) -> None:
-        """`doors` is told which address brought a good token, and which a bad one or none."""
+        """`doors` is told which address brought a good token."""
         self._tokens = tokens
         self._doors = doors
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        client = scope.get("client")
-        address = "" if client is None else client[0]
         try:
             scope["user"] = self._caller(scope)
         except TokenRefused:
-            self._doors.note_bad(address)
             await send({"type": "http.response.start", "status": HTTPStatus.UNAUTHORIZED, "headers": _HEADERS})
             await send({"type": "http.response.body", "body": _BODY, "more_body": False})
             return
-        self._doors.note_good(address)
+        if client := scope["client"]:
+            self._doors.note_good(client[0])
         await next_app(scope, receive, send)
 
     def _caller(self, scope: Scope) -> Caller:

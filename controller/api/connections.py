@@ -103,7 +103,7 @@ class BoundedProtocol(H11Protocol):
 
     def _is_refused_unread(self, front: Front) -> bool:
         """Not while a request that came before is in work: its answer is owed."""
-        return not self.is_answering and self.client is not None and front.doors.refuses(self.client[0])
+        return not self.is_answering and self.client is not None and not front.doors.admits(self.client[0])
 
     def _refuse_unread(self, front: Front, data: bytes) -> None:
         """429 at a fraction of what parsing costs. The connection stays where that is safe: a new one costs the most."""

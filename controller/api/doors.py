@@ -1,7 +1,7 @@
 """Addresses that send nothing but bad tokens: most of what they send is refused unread, so that a flood of forged tokens costs little.
 
-`access` notes who brought what, `connections` asks before a byte is parsed. One event loop, so there is no lock. Behind a proxy every
-caller has the proxy's address: one that has brought a good token of late is read as ever, and the proxy's own limits have to do.
+`access` notes who brought a good token, `connections` asks before a byte is parsed. One event loop, so there is no lock. Behind a proxy
+every caller has the proxy's address: one that has brought a good token of late is read as ever, and the proxy's own limits have to do.
 """
 
 import ipaddress
@@ -13,9 +13,9 @@ import structlog
 
 log = structlog.get_logger()
 
-BAD_AT_ONCE, BAD_PER_S = 200, 20.0
-"""Bad tokens of one address that are read: so many at once, and so many a second in the long run. One good token among them opens the
-address again, and a client whose token has expired never asks that often."""
+BAD_AT_ONCE, BAD_PER_S = 500, 20.0
+"""Requests of one address that are read without a good token: so many at once (a first wave of good clients, on all the
+connections there may be), and so many a second in the long run. One good token among them opens the address again."""
 GOOD_FOR_S = 60.0
 """So long after a good token everything of its address is read. Seconds."""
 ADDRESSES_MAX = 4_096
@@ -29,7 +29,7 @@ _NETWORK_BITS = 64
 class _Known(msgspec.Struct):
     as_of: float
     left: float = BAD_AT_ONCE
-    """Bad tokens that may still come, at `as_of`."""
+    """Requests that are still read, at `as_of`."""
     good_until: float = 0.0
     told_at: float | None = None
 
@@ -42,26 +42,25 @@ class Doors:
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
     def note_good(self, address: str) -> None:
-        now = self._clock()
-        self._of(address, now).good_until = now + GOOD_FOR_S
-
-    def note_bad(self, address: str) -> None:
+        """A good token came from the address: it has its whole budget again, and needs none for a while."""
         now = self._clock()
         known = self._of(address, now)
-        known.left, known.as_of = max(0.0, _left(known, now) - 1), now
+        known.left, known.as_of, known.good_until = BAD_AT_ONCE, now, now + GOOD_FOR_S
 
-    def refuses(self, address: str) -> bool:
-        """Whether the next request of the address is to be refused unread."""
-        known = self._known.get(network_of(address)) if self._known else None
-        if known is None:
-            return False
+    def admits(self, address: str) -> bool:
+        """Whether what the address sends now is to be read. It counts as bad from here on: many may come before the first is judged."""
         now = self._clock()
-        if now < known.good_until or _left(known, now) >= 1:
-            return False
+        known = self._of(address, now)
+        if now < known.good_until:
+            return True
+        known.left, known.as_of = _left(known, now), now
+        if known.left >= 1:
+            known.left -= 1
+            return True
         if known.told_at is None or now - known.told_at >= TELL_EVERY_S:
             known.told_at = now
             log.warning("bad_tokens_unread", address=network_of(address), read_per_s=BAD_PER_S)
-        return True
+        return False
 
     def _of(self, address: str, now: float) -> _Known:
         network = network_of(address)
