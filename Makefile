@@ -143,6 +143,10 @@ bench: bench-peer ## Polls a second and CPU a poll of the product and its peers,
 bench-quick: bench-peer ## The same with fewer plants and rounds: under 3 minutes
 	@$(BIN)/python -m benchmarks --quick
 
+.PHONY: soak
+soak: $(READY) ## A simulated month of 200 plants on a real Postgres: as fast, as small at its end? About 10 minutes (docs/performance.md)
+	@$(BIN)/python -m benchmarks.soak
+
 # BullMQ and Prisma: without Node and npm the other subjects are measured. Prisma's schema engine, a download, is not needed to generate.
 .PHONY: bench-peer
 bench-peer: $(READY)

@@ -95,20 +95,33 @@ def measure(subject: Subject, servers: Servers, parts: Mapping[str, int], folder
         used, lasted = Usage.of(parts).since(before), time.monotonic() - began
         wal = _wal(connection) - wal
         transactions = 0 if subject.kind is Kind.CLAIMS else _check(connection, redis, subject, due_at)
-    cpu_ms = {name: 1000 * cpu_s / subject.plants for name, cpu_s in used.parts.items()}
     sizes = {name: memory_mb([pid]) for name, pid in parts.items()}
+    return pass_of(subject, seconds, used, lasted, wal, transactions, sizes)
+
+
+def pass_of(
+    subject: Subject,
+    seconds: float,
+    used: Usage,
+    lasted: float,
+    wal_bytes: int,
+    transactions: int,
+    sizes_mb: Mapping[str, tuple[float, float]],
+) -> Pass:
+    """`seconds` from the first claim to the last commit; `used` in the `lasted` seconds around it; sizes are RSS and PSS."""
+    cpu_ms = {name: 1000 * cpu_s / subject.plants for name, cpu_s in used.parts.items()}
     return Pass(
         polls=subject.plants,
         seconds=seconds,
         polls_per_s=(subject.plants - subject.burst) / seconds,
         cpu_ms=cpu_ms,
         cpu_ms_total=sum(cpu_ms.values()),
-        wal_bytes=wal / subject.plants,
+        wal_bytes=wal_bytes / subject.plants,
         polls_a_transaction=subject.plants / max(1, transactions),
         foreign_cores=used.foreign / lasted,
         stolen_cores=used.stolen / lasted,
-        rss_mb={name: rss for name, (rss, _) in sizes.items()},
-        pss_mb={name: pss for name, (_, pss) in sizes.items()},
+        rss_mb={name: rss for name, (rss, _) in sizes_mb.items()},
+        pss_mb={name: pss for name, (_, pss) in sizes_mb.items()},
     )
 
 

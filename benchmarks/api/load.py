@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+FLOODED_FROM = "127.0.0.2"
+
 
 class Load(NamedTuple):
     """What one run brought. Milliseconds."""
@@ -21,19 +23,22 @@ class Load(NamedTuple):
     """Answers by status; 0: the connection failed."""
 
 
-def run_load(port: int, rate: float, seconds: float, next_request: Callable[[], bytes]) -> Load:
-    """`next_request` gives the bytes of each request, which must keep its connection."""
-    return asyncio.run(_run(port, rate, seconds, next_request))
+def run_load(port: int, rate: float, seconds: float, next_request: Callable[[], bytes], source: str = "127.0.0.1") -> Load:
+    """`next_request` gives the bytes of each request, which must keep its connection. `source` is the address they come from."""
+    return asyncio.run(_run(port, rate, seconds, next_request, source))
 
 
 def flooding(port: int, rate: float, seconds: float, forged: bytes) -> None:
-    """The same request with a forged token over and over, in a process of its own; ends with 1 unless each is answered with 401."""
-    load = run_load(port, rate, seconds, lambda: forged)
+    """The same request with a forged token over and over, in a process and from an address of its own.
+
+    Ends with 1 unless each is answered with 401, or refused unread with 429.
+    """
+    load = run_load(port, rate, seconds, lambda: forged, FLOODED_FROM)
     sys.stderr.write(f"forged tokens: {load}\n")
-    sys.exit(0 if set(load.statuses) == {401} else 1)
+    sys.exit(0 if set(load.statuses) <= {401, 429} else 1)
 
 
-async def _run(port: int, rate: float, seconds: float, next_request: Callable[[], bytes]) -> Load:
+async def _run(port: int, rate: float, seconds: float, next_request: Callable[[], bytes], source: str) -> Load:
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
     took: list[float] = []
     statuses: dict[int, int] = {}
@@ -41,7 +46,7 @@ async def _run(port: int, rate: float, seconds: float, next_request: Callable[[]
 
     async def one(due: float) -> None:
         try:
-            reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
             writer.write(next_request())
             head = await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(_length(head))

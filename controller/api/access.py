@@ -5,6 +5,7 @@ from http import HTTPStatus
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from controller.api.doors import Doors
 from controller.api.problems import Problem, encoded, raw_headers
 from controller.api.tokens import Caller, TokenChecker, TokenRefused
 
@@ -22,8 +23,10 @@ class BearerAccess(ASGIMiddleware):
 
     exclude_opt_key = "public"
 
-    def __init__(self, tokens: TokenChecker) -> None:
+    def __init__(self, tokens: TokenChecker, doors: Doors) -> None:
+        """`doors` is told which address brought a good token."""
         self._tokens = tokens
+        self._doors = doors
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         try:
@@ -32,6 +35,8 @@ class BearerAccess(ASGIMiddleware):
             await send({"type": "http.response.start", "status": HTTPStatus.UNAUTHORIZED, "headers": _HEADERS})
             await send({"type": "http.response.body", "body": _BODY, "more_body": False})
             return
+        if client := scope["client"]:
+            self._doors.note_good(client[0])
         await next_app(scope, receive, send)
 
     def _caller(self, scope: Scope) -> Caller:

@@ -1,5 +1,6 @@
 """The ASGI application: routes, access, errors. Built by `main` and by tests."""
 
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -9,6 +10,7 @@ from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
 from controller.api.access import BearerAccess
+from controller.api.doors import Doors
 from controller.api.front import Front
 from controller.api.problems import MEDIA_TYPE, ProblemError, encoded, unavailable
 from controller.api.routes import ALERTS, HEALTH, PLANT, PLANTS, RETRY_AFTER_S, SCHEMA, SCHEMA_FILE, Routes
@@ -27,9 +29,10 @@ AnyRequest = Request[Any, Any, Any]
 
 def build_app(routes: Routes, tokens: TokenChecker, metrics: Metrics) -> Front:
     """The application, to be served by uvicorn or called in a test."""
+    doors = Doors(time.monotonic)
     app = Litestar(
         routes.handlers(),
-        middleware=[BearerAccess(tokens)],
+        middleware=[BearerAccess(tokens, doors)],
         exception_handlers={
             ProblemError: _on_problem,
             StoreUnavailable: _on_unavailable,
@@ -41,7 +44,7 @@ def build_app(routes: Routes, tokens: TokenChecker, metrics: Metrics) -> Front:
         logging_config=None,
         debug=False,
     )
-    return Front(app, ROUTES, metrics)
+    return Front(app, ROUTES, metrics, doors)
 
 
 def _on_problem(_: AnyRequest, error: ProblemError) -> Response[bytes]:

@@ -10,6 +10,7 @@ from typing import cast
 import structlog
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from controller.api.doors import Doors
 from controller.api.problems import ProblemError, encoded, raw_headers, unavailable
 from controller.metrics import Metrics
 
@@ -33,7 +34,9 @@ OTHER = "other"
 class Front:
     """Wraps `app`. `routes` are the paths by which requests are counted, as in /api/v1/plants/{plant_id}."""
 
-    def __init__(self, app: ASGIApp, routes: tuple[str, ...], metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, routes: tuple[str, ...], metrics: Metrics, doors: Doors) -> None:
+        """`doors` tell `connections` whose requests are not to be read."""
+        self.doors = doors
         self._app = app
         self._routes = [(route, route.split("/")) for route in routes]
         self._metrics = metrics

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from controller.api.access import PUBLIC
 from controller.api.cursors import alert_cursor, plant_cursor
@@ -49,7 +50,7 @@ class Routes:
             return self.plants(request)
 
         @get("/api/v1/plants/{plant_id:str}", sync_to_thread=True)
-        def plant(request: ApiRequest, plant_id: str) -> Response[bytes]:
+        def plant(request: ApiRequest, plant_id: FromPath[str]) -> Response[bytes]:
             return self.plant(request, plant_id)
 
         @get(ALERTS, sync_to_thread=True)

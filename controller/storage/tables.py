@@ -12,8 +12,16 @@ metadata = sa.MetaData()
 _INSTANT = sa.DateTime(timezone=True)
 _NUMBER: sa.Double[float] = sa.Double()
 _ZERO = sa.text("0")
-_HOT = {"fillfactor": 70}
-"""Room on the page, so that updates that touch no indexed column stay on it and write no index entry."""
+_POLLED = {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.1, "autovacuum_analyze_scale_factor": 1}
+"""Of the table that every poll updates. Room on the page, so that updates that touch no indexed column stay on it and write no index entry;
+vacuum for the claims, which do; its statistics stay true for long (docs/architecture.md, "Rows for years")."""
+_KEPT = {
+    "fillfactor": 85,
+    "autovacuum_vacuum_scale_factor": 0.02,
+    "autovacuum_vacuum_insert_scale_factor": 0.02,
+    "autovacuum_analyze_scale_factor": 0.02,
+}
+"""Of tables that grow for years, and of which only the newest rows change: room for these, and vacuum in small helpings."""
 
 attempts = sa.Sequence("plant_attempts", data_type=sa.BigInteger(), metadata=metadata)
 """Attempt numbers never repeat, also not after a plant was purged and came back (PROTOCOL 2)."""
@@ -142,7 +150,7 @@ plants = sa.Table(
         "timezone",
         postgresql_where=sa.text("deleted_at IS NULL AND owner_customer_id IS NOT NULL"),
     ),
-    postgresql_with=_HOT,
+    postgresql_with=_POLLED,
 )
 
 metric_snapshots = sa.Table(
@@ -166,7 +174,7 @@ metric_snapshots = sa.Table(
         _in_range("today_energy_kwh", "peak_power_w", "current_power_w", "total_energy_kwh", "grid_injection_power_w"),
         name="metric_snapshots_numbers",
     ),
-    postgresql_with=_HOT,
+    postgresql_with=_KEPT,
 )
 
 _ALERT_FILTERS = ("opened_at", "id", "type", "severity", "state")
@@ -212,7 +220,7 @@ alerts = sa.Table(
         postgresql_where=sa.text("NOT plant_deleted AND owner_customer_id IS NOT NULL"),
     ),
     sa.Index("alerts_of_plant", "plant_id", *_ALERT_FILTERS),
-    postgresql_with=_HOT,
+    postgresql_with=_KEPT,
 )
 
 poll_logs = sa.Table(

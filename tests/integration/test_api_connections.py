@@ -14,6 +14,7 @@ import uvicorn
 
 from controller.api import connections
 from controller.api.connections import BoundedProtocol
+from controller.api.doors import Doors
 from controller.api.front import AT_ONCE_MAX, Front
 from controller.metrics import Metrics, ProcessRole
 from hack.devstack.waiting import wait_until
@@ -29,8 +30,11 @@ class Served:
     """A server on a thread, around an application that answers as its path says."""
 
     def __init__(self) -> None:
+        # Its clock stands: nothing comes back while a test runs.
+        self.doors = Doors(lambda: 1000.0)
+        self.asked = 0
         config = uvicorn.Config(
-            Front(self._app, (), Metrics(ProcessRole.API)),
+            Front(self._app, (), Metrics(ProcessRole.API), self.doors),
             port=0,
             http=BoundedProtocol,
             ws="none",
@@ -59,6 +63,7 @@ class Served:
             asyncio.run(self._server.serve())
 
     async def _app(self, scope: Any, _: Any, send: Any) -> None:
+        self.asked += 1
         if scope["path"] == "/defect":
             raise RuntimeError("a defect of ours with hunter2 in its text")
         if scope["path"] == "/held":
@@ -79,8 +84,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     opened.stop()
 
 
-def connect(served: Served) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", served.port), timeout=BOUND_S)
+def connect(served: Served, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(("127.0.0.1", served.port), timeout=BOUND_S, source_address=(source, 0))
 
 
 def everything(connection: socket.socket) -> bytes:
@@ -209,7 +214,7 @@ def test_more_requests_at_once_than_there_may_be_are_told_to_come_again() -> Non
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        front = Front(app, (), Metrics(ProcessRole.API))
+        front = Front(app, (), Metrics(ProcessRole.API), Doors(time.monotonic))
         scope: Any = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
         async with asyncio.TaskGroup() as tasks:
             for _ in range(AT_ONCE_MAX + 3):
@@ -221,3 +226,101 @@ def test_more_requests_at_once_than_there_may_be_are_told_to_come_again() -> Non
 
     statuses = asyncio.run(storm())
     assert (statuses.count(503), statuses.count(200)) == (3, AT_ONCE_MAX)
+
+
+# A flood of bad tokens
+
+
+def flood(served: Served, address: str) -> None:
+    """As many requests as an address may send without a good token."""
+    while served.doors.admits(address):
+        pass
+
+
+def answer(connection: socket.socket) -> tuple[bytes, bytes]:
+    """One answer's head and body, of a connection that may stay."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65_536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65_536)
+    return head, body
+
+
+def test_an_address_that_brings_bad_tokens_only_is_refused_unread(served: Served) -> None:
+    flood(served, "127.0.0.2")
+    with connect(served, "127.0.0.2") as connection:
+        for _ in range(3):
+            connection.sendall(GET)
+            head, body = answer(connection)
+            assert head.startswith(b"HTTP/1.1 429 ")
+            assert b"\r\nretry-after: 1" in head.lower()
+            assert json.loads(body)["status"] == 429
+    assert served.asked == 0
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        GET + GET,
+        GET.replace(b"\r\n", b"\n") + GET,
+        GET.replace(b"GET", b"HEAD"),
+        GET.replace(b"Host", b"Content-Length: 5\r\nHost"),
+        GET.replace(b"Host", b"Transfer-Encoding: chunked\r\nHost"),
+        GET[:-2],
+    ],
+    ids=["two", "two by other line ends", "head", "length", "chunks", "half"],
+)
+def test_where_the_next_request_begins_is_never_guessed(served: Served, sent: bytes) -> None:
+    flood(served, "127.0.0.2")
+    with connect(served, "127.0.0.2") as connection:
+        connection.sendall(sent)
+        assert everything(connection).count(b"HTTP/1.1 ") <= 1
+    assert served.asked == 0
+
+
+def test_a_connection_is_good_again_once_its_address_is(served: Served) -> None:
+    flood(served, "127.0.0.2")
+    with connect(served, "127.0.0.2") as connection:
+        connection.sendall(GET)
+        assert answer(connection)[0].startswith(b"HTTP/1.1 429 ")
+        served.doors.note_good("127.0.0.2")
+        connection.sendall(GET)
+        assert answer(connection)[0].startswith(b"HTTP/1.1 200 ")
+    assert served.asked == 1
+
+
+def test_a_refused_connection_that_falls_silent_is_cut_off(served: Served) -> None:
+    flood(served, "127.0.0.2")
+    with connect(served, "127.0.0.2") as connection:
+        connection.sendall(GET)
+        assert everything(connection).startswith(b"HTTP/1.1 429 ")
+
+
+def test_other_addresses_are_served_meanwhile(served: Served) -> None:
+    flood(served, "127.0.0.2")
+    with connect(served, "127.0.0.3") as connection:
+        connection.sendall(GET)
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_a_connection_that_was_open_before_the_flood_is_refused_as_well(served: Served) -> None:
+    with connect(served, "127.0.0.2") as connection:
+        connection.sendall(GET)
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        flood(served, "127.0.0.2")
+        connection.sendall(GET)
+        assert b"HTTP/1.1 429 " in everything(connection)
+    assert served.asked == 1
+
+
+def test_an_answer_that_is_owed_still_comes(served: Served) -> None:
+    with connect(served, "127.0.0.2") as connection:
+        connection.sendall(GET.replace(b" / ", b" /held "))
+        wait_until(lambda: served.asked == 1, BOUND_S, "the request to be in work")
+        flood(served, "127.0.0.2")
+        connection.sendall(GET)
+        served.held.set()
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
