@@ -44,7 +44,7 @@ from controller.probes import Progress
 from controller.queueing.huey import PollTasks
 from controller.storage import queries
 from controller.storage.database import Database
-from controller.storage.store import DAYS_READ, PostgresStore
+from controller.storage.store import PostgresStore
 from controller.worker.batches import BATCH
 from controller.worker.main import COLLECT_AFTER
 from controller.worker.observing import Observed
