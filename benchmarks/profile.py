@@ -24,6 +24,7 @@ from benchmarks.fleet import HISTORY_DAYS, MAKES, NAMESPACE, PLACES, SCENARIOS, 
 from controller.domain.alerts import merge_alerts
 from controller.domain.outcome import Job, Outcome, Taken
 from controller.domain.plant import (
+    DAYS_READ,
     Alert,
     AlertType,
     Declaration,
