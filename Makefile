@@ -20,6 +20,8 @@ N ?= 1000
 FAULT_WORKERS ?= 8
 # Tests of a group share servers, and the longest begin first (`lasts`), not the largest groups.
 GROUPS := --dist loadgroup --no-loadscope-reorder
+# Seconds that `make bench-scale` observes: an interval and two minutes.
+OBSERVE ?= 720
 PYTEST := $(BIN)/python -m pytest
 SHORT := $(PYTEST) -m "not fault"
 
@@ -142,6 +144,10 @@ bench: bench-peer ## Polls a second and CPU a poll of the product and its peers,
 .PHONY: bench-quick
 bench-quick: bench-peer ## The same with fewer plants and rounds: under 3 minutes
 	@$(BIN)/python -m benchmarks --quick
+
+.PHONY: bench-scale
+bench-scale: $(READY) ## The whole system with 1,000 and 10,000 Plants on a real API server: about 35 minutes (N=100000, OBSERVE=3600 seconds)
+	@$(BIN)/python -m benchmarks.scale --plants $(if $(filter file,$(origin N)),1000 10000,$(N)) --observe $(OBSERVE)
 
 # BullMQ and Prisma: without Node and npm the other subjects are measured. Prisma's schema engine, a download, is not needed to generate.
 .PHONY: bench-peer
