@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -17,7 +18,7 @@ from kubernetes import client
 from controller.domain.errors import StoreUnavailable
 from controller.metrics import Metrics
 from controller.operator.hearing import DEAF_AFTER_S, Hearing, Verdict
-from controller.operator.kubernetes_api import GROUP, PLURAL, VERSION, KubernetesRefused, KubernetesUnavailable, PlantsApi
+from controller.operator.kubernetes_api import GROUP, PAGE, PLURAL, VERSION, KubernetesRefused, KubernetesUnavailable, PlantsApi
 from controller.operator.reconcile import Reconciler, ReconcileResult, contained
 from controller.operator.resource import PlantResource
 from controller.probes import Progress
@@ -48,7 +49,14 @@ class Watch:
         configuration: client.Configuration,
         metrics: Metrics,
         deaf_after_s: float = DEAF_AFTER_S,
+        is_ours: Callable[[int], bool] = lambda _: False,
+        first_comparison_within_s: float = 0.0,
     ) -> None:
+        """`is_ours` says of a resourceVersion whether a patch of ours made it (`Echoes`).
+
+        The first list waits for resync's, up to `first_comparison_within_s`: what that has compared is not held in memory once more,
+        each with a task of its own, as kopf would.
+        """
         self._reconciler = reconciler
         self._api = api
         self._configuration = configuration
@@ -57,6 +65,11 @@ class Watch:
         self._deaf_after_s = deaf_after_s
         self._hearing = Hearing(time.monotonic(), deaf_after_s)
         self._deaf = threading.Event()
+        self._is_ours = is_ours
+        self._first_comparison_within_s = first_comparison_within_s
+        self._has_compared = threading.Event()
+        self._compared = 0
+        """Whatever changed up to this resourceVersion has been compared with its row by resync."""
 
     def start(self, stop: threading.Event, progress: Progress, bound_s: float) -> threading.Thread:
         self._progress = progress
@@ -68,6 +81,8 @@ class Watch:
 
     def compare(self, newest: int) -> None:
         """Resync has listed all Plants, the newest of which has this resourceVersion (0: there are none)."""
+        self._compared = newest
+        self._has_compared.set()
         match self._hearing.compare(newest, time.monotonic()):
             case Verdict.HEARS:
                 self._progress.turned(LOOP)
@@ -75,6 +90,9 @@ class Watch:
                 self._deaf.set()
 
     def _run(self, stop: threading.Event) -> None:
+        until = time.monotonic() + self._first_comparison_within_s
+        while time.monotonic() < until and not stop.is_set() and not self._has_compared.wait(PULSE_S):
+            self._progress.turned(LOOP, succeeded=False)
         while not stop.is_set():
             began = time.monotonic()
             result = self._life(stop)
@@ -129,7 +147,7 @@ class Watch:
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._login)
-        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self._on_plant_event)
+        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, when=self._is_news)(self._on_plant_event)
         return registry
 
     def _login(self, **_: Any) -> kopf.ConnectionInfo:
@@ -146,6 +164,15 @@ class Watch:
             private_key_path=configuration.key_file,
             proxy_url=configuration.proxy,
         )
+
+    def _is_news(self, event: kopf.RawEvent, **_: Any) -> bool:
+        """False for what a row says already: it takes no thread, no parsing and no look at the database."""
+        resource_version = int(event["object"]["metadata"]["resourceVersion"])
+        if event["type"] == "DELETED" or not (resource_version <= self._compared or self._is_ours(resource_version)):
+            return True
+        self._hearing.hear(resource_version, time.monotonic())
+        self._progress.turned(LOOP)
+        return False
 
     def _on_plant_event(self, event: kopf.RawEvent, **_: Any) -> None:
         """An event that cannot be handled now is made good by the next resync."""
@@ -173,6 +200,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310
     settings.watching.connect_timeout = 10
+    # Lists come in pages: without this, all objects of a list are in memory at once.
+    settings.watching.chunk_size = PAGE
     settings.networking.request_timeout = 30
     # Seconds between tries while the API server is away; then kopf begins anew. Its default ends with pauses of 13 and 21 s.
     settings.networking.error_backoffs = (1, 2, 3)
