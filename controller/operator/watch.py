@@ -103,7 +103,10 @@ class Watch:
     def _life(self, stop: threading.Event) -> str:
         """One life of kopf, from its start to its end: `ok`, or the name of what ended it."""
         self._hearing = Hearing(time.monotonic(), self._deaf_after_s)
-        self._deaf.clear()
+        if self._deaf.is_set():
+            # What resync has listed cannot be relied on either: this life looks at all it lists.
+            self._compared = 0
+            self._deaf.clear()
         try:
             # Asked first in our own way: kopf takes minutes to find out, or waits for ever where the definition is missing.
             self._api.assert_served()
