@@ -57,7 +57,7 @@ def _sizes(run: Run) -> str:
 
 
 def _accepted(run: Run) -> str:
-    return ", ".join(f"{run.accept_s.get(name, 0):.0f}" for name in ("created", "accepted", "polled", "mirrored")) + " s"
+    return ", ".join(f"{run.accept_s.get(name, 0):.0f}" for name in ("created", "accepted", "polled", "mirrored", "level")) + " s"
 
 
 def _restarted(run: Run) -> str:
@@ -65,7 +65,7 @@ def _restarted(run: Run) -> str:
 
 
 _ROWS: tuple[tuple[str, Callable[[Run], str]], ...] = (
-    ("all created, accepted, polled, shown", _accepted),
+    ("all created, accepted, polled, shown; mirror caught up", _accepted),
     ("observed", lambda run: f"{run.observed_s:,.0f} s, {run.slots:,} slots"),
     ("slots missed, polled in vain, polled twice", lambda run: f"{run.missed}, {run.failed}, {run.doubled}"),
     ("claim after slot: p50, p99, max", lambda run: _lags(run.schedule_lag_s)),

@@ -21,17 +21,21 @@ from hack.devstack.waiting import wait_until
 
 WATCHED_MAX = 1_000
 LOOK_EVERY_S = 1.0
+LEVEL_S = 10.0
+"""A mirror that lags no more than this has caught up with the first polls."""
 SAMPLE_EVERY_S = 5.0
 RESTART_WITHIN_S = 300.0
 RESYNC_WITHIN_S = 900.0
+_MIRROR_LAG = ("solarinvest_mirror_lag_seconds", "")
 _PATCHES = ("solarinvest_status_patches_total", "")
 _RESYNC_S, _RESYNCS = ("solarinvest_loop_turn_seconds_sum", "resync"), ("solarinvest_loop_turn_seconds_count", "resync")
 
+# Declared, a plant is at version 1; its first poll makes it 2.
 _PROGRESS = """
 SELECT
     count(*),
     count(*) FILTER (WHERE last_success_at IS NOT NULL),
-    count(*) FILTER (WHERE last_success_at IS NOT NULL AND mirrored_version >= version)
+    count(*) FILTER (WHERE mirrored_version >= 2)
 FROM plants
 """
 
@@ -54,7 +58,7 @@ class Run(msgspec.Struct, kw_only=True):
     interval_s: int
     observed_s: float
     accept_s: dict[str, float]
-    """Until all were created, had a row, were polled, and showed it."""
+    """Until all were created, had a row, were polled, and showed it, and until the mirror had caught up with what came meanwhile."""
     slots: int
     missed: int
     failed: int
@@ -85,7 +89,7 @@ def run(plan: Plan, stack: Stack, say: Callable[[str], None]) -> Run:
     http = KubernetesHttp(load_configuration(stack.control_plane.kubeconfig))
     watch = StatusWatch(http)
     with psycopg.connect(stack.database_url, autocommit=True) as connection, _Memory(stack) as memory:
-        accept_s = _fill(plan, connection, http, say)
+        accept_s = _fill(plan, stack, connection, http, say)
         watch.start()
         observed = _observe(plan, stack, connection, say)
         watch.stop()
@@ -130,7 +134,9 @@ class _Observed(NamedTuple):
     punctuality: Punctuality
 
 
-def _fill(plan: Plan, connection: psycopg.Connection[Any], http: KubernetesHttp, say: Callable[[str], None]) -> dict[str, float]:
+def _fill(
+    plan: Plan, stack: Stack, connection: psycopg.Connection[Any], http: KubernetesHttp, say: Callable[[str], None]
+) -> dict[str, float]:
     """Declares all, and how many seconds later all were created, accepted, polled and mirrored."""
     began = time.monotonic()
     reached: dict[str, float] = {}
@@ -149,13 +155,14 @@ def _fill(plan: Plan, connection: psycopg.Connection[Any], http: KubernetesHttp,
         if failure:
             raise failure[0]
         row = connection.execute(_PROGRESS).fetchone() or (0, 0, 0)
-        for name, count in zip(("accepted", "polled", "mirrored"), row, strict=True):
+        level = plan.plants * (stack.samples().get(_MIRROR_LAG, 0.0) <= LEVEL_S and "mirrored" in reached)
+        for name, count in zip(("accepted", "polled", "mirrored", "level"), (*row, level), strict=True):
             if count >= plan.plants and name not in reached:
                 reached[name] = round(time.monotonic() - began, 1)
                 say(f"all {name} after {reached[name]:.0f} s")
-        return "mirrored" in reached
+        return "level" in reached
 
-    wait_until(settled, plan.fill_within_s, "all Plants to show their first poll", every_seconds=LOOK_EVERY_S)
+    wait_until(settled, plan.fill_within_s, "all Plants to show their newest poll", every_seconds=LOOK_EVERY_S)
     return reached
 
 

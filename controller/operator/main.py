@@ -70,10 +70,10 @@ class Operator:
         self._recovery = Recovery(store, queue, clock, at)
         self._events = EventPoster(EventsApi(configuration), metrics, clock)
         echoes = Echoes(capabilities)
-        self._mirror = Mirror(store, changes, api, metrics, clock, at, self._events.announce, echoes.note)
+        self._mirror = Mirror(store, changes, api, metrics, clock, at, self._events.announce, echoes)
         reconciler = Reconciler(store, api, capabilities, clock, self._events.announce)
         self._compared = threading.Event()
-        self._watch = Watch(reconciler, api, configuration, metrics, is_ours=echoes.is_ours, first_comparison_within_s=WATCH_WITHIN_S)
+        self._watch = Watch(reconciler, api, configuration, metrics, is_echo=echoes.is_echo, first_comparison_within_s=WATCH_WITHIN_S)
         self._progress = Progress()
         self._resync = Resync(store, api, reconciler, metrics, clock, self._watch.compare, self._resync_turns)
 

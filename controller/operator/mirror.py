@@ -14,10 +14,11 @@ from uuid import UUID
 
 import structlog
 
-from controller.domain.plant import Declaration, JobType, PlantContext
+from controller.domain.plant import JobType, PlantContext
 from controller.domain.schedule import next_slot
 from controller.metrics import Metrics
 from controller.operator.digest import digest
+from controller.operator.echoes import Echoes
 from controller.operator.events import Before, PlantEvent, events_between
 from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, PlantsApi
 from controller.operator.merge_patch import merge_patch
@@ -57,9 +58,8 @@ class Mirror:
         clock: Callable[[], datetime],
         at: Callable[[str], None],
         announce: Announce,
-        patched: Callable[[PlantResource, Declaration, int], None] = lambda *_: None,
+        echoes: Echoes | None = None,
     ) -> None:
-        """`patched` is told of each patch: the object as it was read, its row's declaration, the resourceVersion after it."""
         self._store = store
         self._changes = changes
         self._api = api
@@ -67,7 +67,7 @@ class Mirror:
         self._clock = clock
         self._at = at
         self._announce = announce
-        self._patched = patched
+        self._echoes = echoes or Echoes({})
         self._requests = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mirror")
         self._scanned_at: datetime | None = None
         self._is_behind = True
@@ -198,12 +198,13 @@ class Mirror:
         if not patch:
             return _acknowledgement(row, resource.resource_version, resource.status)
         try:
-            patched = self._api.patch_status(resource.namespace, resource.name, resource.uid, str(resource.resource_version), patch)
+            with self._echoes.expected(resource, row.declaration, status):
+                patched = self._api.patch_status(resource.namespace, resource.name, resource.uid, str(resource.resource_version), patch)
         except ObjectChanged:
             self._metrics.record_patch_conflict()
             return None
         self._metrics.record_patch()
-        self._patched(resource, row.declaration, int(patched["metadata"]["resourceVersion"]))
+        self._echoes.note(resource, row.declaration, int(patched["metadata"]["resourceVersion"]))
         self._tell(Before.of(resource.status, told), status, row, resource)
         version, shown = int(patched["metadata"]["resourceVersion"]), patched.get("status", {})
         return _acknowledgement(row, version, shown, held_until(row, self._clock()))

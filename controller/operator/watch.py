@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import kopf
@@ -49,10 +49,10 @@ class Watch:
         configuration: client.Configuration,
         metrics: Metrics,
         deaf_after_s: float = DEAF_AFTER_S,
-        is_ours: Callable[[int], bool] = lambda _: False,
+        is_echo: Callable[[Mapping[str, Any]], bool] = lambda _: False,
         first_comparison_within_s: float = 0.0,
     ) -> None:
-        """`is_ours` says of a resourceVersion whether a patch of ours made it (`Echoes`).
+        """`is_echo` says of an object whether it is as a patch of ours left it (`Echoes`).
 
         The first list waits for resync's, up to `first_comparison_within_s`: what that has compared is not held in memory once more,
         each with a task of its own, as kopf would.
@@ -65,7 +65,7 @@ class Watch:
         self._deaf_after_s = deaf_after_s
         self._hearing = Hearing(time.monotonic(), deaf_after_s)
         self._deaf = threading.Event()
-        self._is_ours = is_ours
+        self._is_echo = is_echo
         self._first_comparison_within_s = first_comparison_within_s
         self._has_compared = threading.Event()
         self._compared = 0
@@ -170,8 +170,9 @@ class Watch:
 
     def _is_news(self, event: kopf.RawEvent, **_: Any) -> bool:
         """False for what a row says already: it takes no thread, no parsing and no look at the database."""
-        resource_version = int(event["object"]["metadata"]["resourceVersion"])
-        if event["type"] == "DELETED" or not (resource_version <= self._compared or self._is_ours(resource_version)):
+        body = event["object"]
+        resource_version = int(body["metadata"]["resourceVersion"])
+        if event["type"] == "DELETED" or not (resource_version <= self._compared or self._is_echo(body)):
             return True
         self._hearing.hear(resource_version, time.monotonic())
         self._progress.turned(LOOP)
@@ -188,6 +189,19 @@ class Watch:
         self._metrics.record_reconcile(result)
         self._hearing.hear(int(body["metadata"]["resourceVersion"]), time.monotonic())
         self._progress.turned(LOOP)
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """What an object was before, for handlers of changes. We have none; kopf would copy each event's object for it, whole."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
 
 
 def _quieten_kopf() -> None:
@@ -208,6 +222,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     # Seconds between tries while the API server is away; then kopf begins anew. Its default ends with pauses of 13 and 21 s.
     settings.networking.error_backoffs = (1, 2, 3)
+    settings.persistence.diffbase_storage = _NoDiffs()
     # Ours (`probes.watch`) says in the log why it ends the process.
     settings.process.ultimate_exiting_timeout = None
     # No limit of workers, and each freed at once: kopf's default of 5 s an object would hold up a large fleet.

@@ -1,6 +1,7 @@
 """From when on Kubernetes is told again of a plant for its numbers alone, and which events are the echo of our own patches."""
 
 from datetime import timedelta
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -9,7 +10,7 @@ from controller.domain.schedule import next_slot
 from controller.operator.echoes import KEPT, Echoes
 from controller.operator.mirror import held_until
 from integrations.registry import ADAPTERS
-from tests.unit.operator.plants import NOW, resource, row
+from tests.unit.operator.plants import NOW, body, resource, row
 
 INTERVAL = timedelta(minutes=10)
 PLANT = row().plant_id
@@ -45,11 +46,26 @@ def echoes() -> Echoes:
     return Echoes({brand: adapter.capabilities for brand, adapter in ADAPTERS.items()})
 
 
+def at(version: int) -> dict[str, Any]:
+    """The object at this resourceVersion."""
+    plant = body()
+    return plant | {"metadata": plant["metadata"] | {"resourceVersion": str(version)}}
+
+
 def test_an_object_as_our_patch_left_it_is_an_echo() -> None:
     ours, plant = echoes(), resource()
     ours.note(plant, plant.declaration(60), 241)
-    assert ours.is_ours(241)
-    assert not ours.is_ours(240)
+    assert ours.is_echo(at(241))
+    assert not ours.is_echo(at(240))
+
+
+def test_so_is_one_that_comes_before_the_answer_to_the_patch() -> None:
+    ours, plant = echoes(), resource()
+    with ours.expected(plant, plant.declaration(60), {"health": "GREEN"}):
+        assert ours.is_echo(body(status={"health": "GREEN"}))
+        assert not ours.is_echo(body(status={"health": "RED"})), "somebody else's"
+        assert not ours.is_echo(body(status={"health": "GREEN"}, pollInterval="20m")), "the spec has changed, too"
+    assert not ours.is_echo(body(status={"health": "GREEN"}))
 
 
 def test_a_patch_of_an_object_that_its_row_does_not_have_yet_is_none() -> None:
@@ -59,11 +75,14 @@ def test_a_patch_of_an_object_that_its_row_does_not_have_yet_is_none() -> None:
     ours.note(resource(annotations={"monitor.solarinvest.info/poll-requested-at": "now"}), resource().declaration(60), 242)
     ours.note(resource(timezone="Nowhere/Land"), resource().declaration(60), 243)
     ours.note(resource(pollInterval="never"), resource().declaration(60), 244)
-    assert not any(ours.is_ours(version) for version in range(241, 245))
+    assert not any(ours.is_echo(at(version)) for version in range(241, 245))
+    edited: dict[str, Any] = {"pollInterval": "20m", "status": {"health": "GREEN"}}
+    with ours.expected(resource(**edited), resource().declaration(60), {"health": "GREEN"}):
+        assert not ours.is_echo(body(**edited))
 
 
 def test_only_the_newest_patches_are_remembered() -> None:
     ours, plant = echoes(), resource()
     for version in range(KEPT + 1):
         ours.note(plant, plant.declaration(60), version)
-    assert [ours.is_ours(0), ours.is_ours(1), ours.is_ours(KEPT)] == [False, True, True]
+    assert [ours.is_echo(at(version)) for version in (0, 1, KEPT)] == [False, True, True]
