@@ -66,7 +66,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--plants", type=int, nargs="+", default=[1_000, 10_000], help="numbers of Plants, one run each (1000 10000)")
+    parser.add_argument(
+        "--plants", type=int, nargs="*", default=[1_000, 10_000], help="one run each (1000 10000); none: table and picture anew"
+    )
     parser.add_argument("--interval", type=int, default=600, help="seconds between two polls of a plant (600)")
     parser.add_argument("--observe", type=float, default=720, help="seconds to observe: an interval at least (720)")
     parser.add_argument("--resync", type=float, default=60, help="the operator's RESYNC_SECONDS (60)")

@@ -15,6 +15,7 @@ from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeDeclared
 from controller.domain.plant import Declaration
 from controller.metrics import Metrics
+from controller.operator import kubernetes_api
 from controller.operator.events import PlantEvent
 from controller.operator.kubernetes_api import (
     KubernetesRefused,
@@ -311,6 +312,24 @@ def test_one_bad_object_harms_no_other_and_no_deletion(plants: Plants) -> None:
     assert {row.declaration.name for row in store.live_rows(NAMES).values()} == {"c-good"}
     expected = (ReconcileResult.APPLIED, ReconcileResult.REJECTED, ReconcileResult.BROKEN, ReconcileResult.DELETED)
     assert reconciled(metrics, *expected) == [2, 1, 1, 1]
+
+
+def test_a_fleet_is_compared_page_by_page_as_of_one_version(plants: Plants, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_api, "PAGE", 2)
+    store, metrics = MemoryStore(), Metrics()
+    names = ["a", "b", "c", "d", "e"]
+    for name in names:
+        plants.create(name)
+    pages = list(plants.api.pages())
+    assert [[item["metadata"]["name"] for item in page.items] for page in pages] == [["a", "b"], ["c", "d"], ["e"]]
+    assert len({page.resource_version for page in pages}) == 1
+    resync(plants, store, metrics)
+    plants.delete("a")
+    plants.delete("e")
+    resync(plants, store, metrics)
+    live = store.live_rows([("default", name) for name in names])
+    assert {row.declaration.name for row in live.values()} == {"b", "c", "d"}
+    assert reconciled(metrics, ReconcileResult.APPLIED, ReconcileResult.DELETED) == [5, 2]
 
 
 def test_a_resync_of_what_has_not_changed_touches_nothing(plants: Plants) -> None:
