@@ -20,6 +20,8 @@ N ?= 1000
 FAULT_WORKERS ?= 8
 # Tests of a group share servers, and the longest begin first (`lasts`), not the largest groups.
 GROUPS := --dist loadgroup --no-loadscope-reorder
+# Seconds that `make bench-scale` observes: an interval and two minutes.
+OBSERVE ?= 720
 PYTEST := $(BIN)/python -m pytest
 SHORT := $(PYTEST) -m "not fault"
 
@@ -146,6 +148,10 @@ bench-quick: bench-peer ## The same with fewer plants and rounds: under 3 minute
 .PHONY: soak
 soak: $(READY) ## A simulated month of 200 plants on a real Postgres: as fast, as small at its end? About 10 minutes (docs/performance.md)
 	@$(BIN)/python -m benchmarks.soak
+
+.PHONY: bench-scale
+bench-scale: $(READY) ## The whole system with 1,000 and 10,000 Plants on a real API server: about 35 minutes (N=100000, OBSERVE=3600 seconds)
+	@$(BIN)/python -m benchmarks.scale --plants $(if $(filter file,$(origin N)),1000 10000,$(N)) --observe $(OBSERVE)
 
 # BullMQ and Prisma: without Node and npm the other subjects are measured. Prisma's schema engine, a download, is not needed to generate.
 .PHONY: bench-peer

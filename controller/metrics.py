@@ -172,7 +172,7 @@ class Metrics:
         self._depth = gauge("queue_depth", "Messages that wait in a brand's queue.", "brand")
         self._schedule_lag = gauge("schedule_lag_seconds", "Age of the oldest poll that is due and not claimed.", "brand")
         self._claim_age = gauge("claim_age_seconds", "Age of the oldest job that was claimed and has not ended.", "brand")
-        self._mirror_lag = gauge("mirror_lag_seconds", "Age of the oldest change that Kubernetes does not have yet.")
+        self._mirror_lag = gauge("mirror_lag_seconds", "Age of the oldest change that Kubernetes should have been told by now.")
 
         self._begin_at_zero(tuple(Brand) if brand is None else (brand,))
 

@@ -158,7 +158,8 @@ class KubernetesSettings(Section):
     kubeconfig: Path | None = Field(None, validation_alias="KUBECONFIG")
     """The operator's own identity; unset: the pod's service account."""
     resync_s: float = Field(60.0, ge=1, le=3600, validation_alias="RESYNC_SECONDS")
-    """Seconds between two comparisons of the resources with the rows: the bound on how long a missed deletion goes unseen."""
+    """Seconds between two comparisons of the resources with the rows: the bound on how long a missed deletion goes unseen. With many
+    Plants it takes longer: a comparison may take a tenth of the time."""
 
     @field_validator("kubeconfig")
     @classmethod

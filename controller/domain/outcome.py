@@ -150,6 +150,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def is_notable(self) -> bool:
+        """Whether it changes more than what every poll changes (power, energy, instants), so that Kubernetes is told at once.
+
+        A status with its reason, an alert, the answer to a poll request, and all that a condition follows from (PROTOCOL 27). What a
+        changed declaration brings is always one.
+        """
+        return self.log is None or bool(self.alerts) or _noted(self.before.live) != _noted(self.live)
+
+    @property
     def transition(self) -> tuple[Status, Status] | None:
         """The status before and after, where they differ."""
         before, after = self.before.live.status, self.live.status
@@ -163,3 +172,20 @@ def _active_alerts(before: tuple[Alert, ...], changed: tuple[Alert, ...]) -> tup
 def _newest_days(before: tuple[Snapshot, ...], changed: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
     by_date = {day.date: day for day in (*before, *changed)}
     return tuple(by_date[day] for day in sorted(by_date, reverse=True)[:DAYS_READ])
+
+
+def _noted(live: LiveState) -> tuple[object, ...]:
+    """What is notable of a live state: `status`, and what the conditions of docs/plant.md are made of, but for its numbers."""
+    return (
+        live.integration,
+        live.status,
+        live.reason,
+        live.last_error if live.consecutive_failures else None,
+        live.last_success_at is None,
+        live.last_seen_at is None,
+        live.refused,
+        live.current_power_w is None,
+        live.current_power_w == 0,
+        live.polled_generation,
+        live.handled_poll_request,
+    )

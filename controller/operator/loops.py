@@ -30,6 +30,8 @@ class Loop(msgspec.Struct, frozen=True):
     action: Callable[[], object]
     period_s: float
     bound_s: float
+    rest: float = 0.0
+    """Turns that take long come round less often: at least so many times their length lies between the end of one and the next."""
 
 
 def start_loops(loops: Sequence[Loop], stop: threading.Event, progress: Progress, metrics: Metrics) -> list[threading.Thread]:
@@ -58,8 +60,11 @@ def _run(loop: Loop, stop: threading.Event, progress: Progress, metrics: Metrics
         took = time.monotonic() - began
         metrics.record_turn(loop.name, result, took)
         progress.turned(loop.name, succeeded=result == "ok")
-        pause = loop.period_s if result == "ok" else max(loop.period_s, AFTER_FAILURE_S)
-        stop.wait(max(0.0, pause - took))
+        period = loop.period_s if result == "ok" else max(loop.period_s, AFTER_FAILURE_S)
+        pause = max(0.0, period - took, loop.rest * took)
+        if loop.rest:
+            progress.expect(loop.name, loop.bound_s + pause)
+        stop.wait(pause)
 
 
 def _turn(loop: Loop) -> str:

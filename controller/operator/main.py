@@ -12,6 +12,7 @@ from kubernetes import client
 from controller.logs import log_outcome
 from controller.metrics import Metrics
 from controller.operator.daylight import count_stale_in_daylight
+from controller.operator.echoes import Echoes
 from controller.operator.event_poster import EventPoster
 from controller.operator.kubernetes_api import EventsApi, PlantsApi
 from controller.operator.loops import Loop, join_loops, start_loops
@@ -35,6 +36,10 @@ STOP_WITHIN_S = 20.0
 POST_WITHIN_S = 3.0
 """For events that still wait then: the pod's grace is 30 s."""
 LOOK_FOR_STOP_EVERY_S = 0.25
+RESYNC_REST = 9.0
+"""Resync takes a tenth of the time at most: with many Plants it comes round less often than asked for."""
+WATCH_WITHIN_S = 120.0
+"""How long the watch waits for the first comparison, so that it need not do it, too."""
 FIRST_COMPARISON_WITHIN_S = 5.0
 """How long the first claims wait for the first comparison of Plants and rows. Thousands of Plants are listed and compared within it."""
 
@@ -64,15 +69,18 @@ class Operator:
         self._fast_lane = FastLane(store, queue, at)
         self._recovery = Recovery(store, queue, clock, at)
         self._events = EventPoster(EventsApi(configuration), metrics, clock)
-        self._mirror = Mirror(store, changes, api, metrics, clock, at, self._events.announce)
+        echoes = Echoes(capabilities)
+        self._mirror = Mirror(store, changes, api, metrics, clock, at, self._events.announce, echoes)
         reconciler = Reconciler(store, api, capabilities, clock, self._events.announce)
         self._compared = threading.Event()
-        self._watch = Watch(reconciler, api, configuration, metrics)
-        self._resync = Resync(store, api, reconciler, metrics, clock, self._watch.compare)
+        self._watch = Watch(reconciler, api, configuration, metrics, is_echo=echoes.is_echo, first_comparison_within_s=WATCH_WITHIN_S)
+        self._progress = Progress()
+        self._resync = Resync(store, api, reconciler, metrics, clock, self._watch.compare, self._resync_turns)
 
     def run(self, progress: Progress, resync_s: float) -> None:
         """Until SIGTERM or SIGINT; a second signal ends the process at once."""
         signals, stop = StopSignals(), threading.Event()
+        self._progress = progress
         watch(progress, stop)
         # The watch is known to hear by its events, and at least once a resync.
         threads = [
@@ -97,13 +105,16 @@ class Operator:
             Loop("recovery", self._recover, period_s=5.0, bound_s=60.0),
             Loop("mirror", self._mirror.turn, period_s=0.0, bound_s=90.0),
             Loop("events", self._events.turn, period_s=1.0, bound_s=60.0),
-            Loop("resync", self._compare, period_s=resync_s, bound_s=3 * resync_s + 60.0),
+            Loop("resync", self._compare, period_s=resync_s, bound_s=3 * resync_s + 60.0, rest=RESYNC_REST),
             Loop("fleet", self._measure_fleet, period_s=5.0, bound_s=60.0),
             Loop("daylight", self._look_for_daylight, period_s=60.0, bound_s=300.0),
             # Half a second of Postgres at 100,000 plants, for what changes once a day.
             Loop("gaps", self._look_for_gaps, period_s=600.0, bound_s=1800.0),
             Loop("maintenance", self._maintain, period_s=60.0, bound_s=300.0),
         ]
+
+    def _resync_turns(self) -> None:
+        self._progress.turned("resync", succeeded=False)
 
     def _compare(self) -> None:
         self._resync.turn()

@@ -6,16 +6,19 @@ What a patch brings that is worth telling is announced as events, once the API s
 other's way, and the object's resourceVersion in every patch keeps them right if it does not.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 
-from controller.domain.plant import PlantContext
+from controller.domain.plant import JobType, PlantContext
+from controller.domain.schedule import next_slot
 from controller.metrics import Metrics
 from controller.operator.digest import digest
+from controller.operator.echoes import Echoes
 from controller.operator.events import Before, PlantEvent, events_between
 from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, PlantsApi
 from controller.operator.merge_patch import merge_patch
@@ -25,11 +28,14 @@ from controller.storage.changes import ChangeListener
 from controller.storage.ports import MirrorAck, Store, Told
 
 log = structlog.get_logger()
+T = TypeVar("T")
 Announce = Callable[[PlantResource, Sequence[PlantEvent]], None]
 """Takes the events of one Plant: `EventPoster.announce`. Neither waits nor raises."""
 
-BATCH = 100
+BATCH = 250
 """Plants leased at once: their patches take a second or two, well within the lease."""
+AT_ONCE = 4
+"""Requests under way. The API server answers after some milliseconds, and our own work on a plant is one or two."""
 LEASE_S = 30.0
 TURN = timedelta(seconds=20)
 """Longest that a turn begins another request, half of it for reading: an API server that is slow must not make the loop look hung."""
@@ -52,6 +58,7 @@ class Mirror:
         clock: Callable[[], datetime],
         at: Callable[[str], None],
         announce: Announce,
+        echoes: Echoes | None = None,
     ) -> None:
         self._store = store
         self._changes = changes
@@ -60,6 +67,8 @@ class Mirror:
         self._clock = clock
         self._at = at
         self._announce = announce
+        self._echoes = echoes or Echoes({})
+        self._requests = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mirror")
         self._scanned_at: datetime | None = None
         self._is_behind = True
         self._missed: dict[UUID, datetime] = {}
@@ -107,24 +116,20 @@ class Mirror:
             objects = self._objects(ids, again, until - TURN / 2)
             rows, told = self._store.read(objects), self._store.told(objects)
             self._at("after-row-read")
-            for plant_id, resource in objects.items():
-                try:
-                    done = self._patch(rows.get(plant_id), resource, told.get(plant_id))
-                except (KubernetesUnavailable, KubernetesRefused):
-                    raise
-                except Exception as error:  # noqa: BLE001 raised again below, once the other plants are done
+
+            def patch(plant_id: UUID) -> MirrorAck | None:
+                return self._patch(rows.get(plant_id), objects[plant_id], told.get(plant_id))
+
+            for plant_id, done in self._at_once(list(objects), patch, until):
+                if isinstance(done, Exception):
                     # One plant holds up no other. It is tried again when its lease ends.
-                    log.warning(
-                        "plant_put_off", plant=f"{resource.namespace}/{resource.name}", error=type(error).__name__, message=str(error)
-                    )
+                    plant, kind = f"{objects[plant_id].namespace}/{objects[plant_id].name}", type(done).__name__
+                    log.warning("plant_put_off", plant=plant, error=kind, message=str(done))
                     again.discard(plant_id)
-                    defect = error
-                    continue
-                if done is not None:
+                    defect = done
+                elif done is not None:
                     mirrored.append(done)
                     again.discard(plant_id)
-                if self._clock() >= until:
-                    break
         finally:
             self._store.acknowledge(mirrored, self._clock())
             self._store.release(again)
@@ -141,15 +146,37 @@ class Mirror:
         rows = self._store.read(ids)
         again &= rows.keys()
         found = {}
-        for plant_id, row in rows.items():
-            resource = self._object(row)
+        # In the order of the lease: notable changes first.
+        present = [plant_id for plant_id in ids if plant_id in rows]
+        for plant_id, resource in self._at_once(present, lambda plant_id: self._object(rows[plant_id]), until):
+            if isinstance(resource, Exception):
+                raise resource
             if resource is None:
                 again.discard(plant_id)
             else:
                 found[plant_id] = resource
-            if self._clock() >= until:
-                break
         return found
+
+    def _at_once(self, plants: Sequence[UUID], work: Callable[[UUID], T], until: datetime) -> Iterator[tuple[UUID, T | Exception]]:
+        """What `work` says of each plant, or what it raised: some at once, in this order, those that were begun by then.
+
+        Raises what says that the API server is away or refuses us, once all that was begun has ended: what was patched is to be
+        acknowledged, else its events would be lost.
+        """
+        for first in range(0, len(plants), AT_ONCE):
+            if first and self._clock() >= until:
+                return
+            begun = [(plant_id, self._requests.submit(work, plant_id)) for plant_id in plants[first : first + AT_ONCE]]
+            outage = None
+            for plant_id, future in begun:
+                try:
+                    yield plant_id, future.result()
+                except (KubernetesUnavailable, KubernetesRefused) as error:
+                    outage = error
+                except Exception as error:  # noqa: BLE001 handed on
+                    yield plant_id, error
+            if outage is not None:
+                raise outage
 
     def _object(self, row: PlantContext) -> PlantResource | None:
         body = None if row.deleted else self._api.get(row.declaration.namespace, row.declaration.name)
@@ -171,13 +198,16 @@ class Mirror:
         if not patch:
             return _acknowledgement(row, resource.resource_version, resource.status)
         try:
-            patched = self._api.patch_status(resource.namespace, resource.name, resource.uid, str(resource.resource_version), patch)
+            with self._echoes.expected(resource, row.declaration, status):
+                patched = self._api.patch_status(resource.namespace, resource.name, resource.uid, str(resource.resource_version), patch)
         except ObjectChanged:
             self._metrics.record_patch_conflict()
             return None
         self._metrics.record_patch()
+        self._echoes.note(resource, row.declaration, int(patched["metadata"]["resourceVersion"]))
         self._tell(Before.of(resource.status, told), status, row, resource)
-        return _acknowledgement(row, int(patched["metadata"]["resourceVersion"]), patched.get("status", {}))
+        version, shown = int(patched["metadata"]["resourceVersion"]), patched.get("status", {})
+        return _acknowledgement(row, version, shown, held_until(row, self._clock()))
 
     def _tell(self, before: Before | None, status: Mapping[str, Any], row: PlantContext, resource: PlantResource) -> None:
         if before is None:
@@ -187,5 +217,18 @@ class Mirror:
         self._announce(resource, events_between(before, status, row, resource))
 
 
-def _acknowledgement(row: PlantContext, resource_version: int, status: Mapping[str, Any]) -> MirrorAck:
-    return MirrorAck(row.plant_id, row.version, resource_version, digest(status), tuple(alert.id for alert in row.alerts))
+def held_until(row: PlantContext, now: datetime) -> datetime:
+    """From when on a plant whose `row` Kubernetes has just been told is told of again for its numbers alone (PROTOCOL 27).
+
+    With the poll of the next slot: that after the claim whose poll is shown, however late it is shown, or a claim that is under way.
+    """
+    interval_s, claimed_at = row.declaration.poll_interval_s, row.claimed_at
+    if claimed_at is None or now - claimed_at >= timedelta(seconds=interval_s):
+        return next_slot(row.plant_id, interval_s, now)
+    if row.is_claimed and row.claim_kind is JobType.POLL:
+        return claimed_at
+    return next_slot(row.plant_id, interval_s, claimed_at)
+
+
+def _acknowledgement(row: PlantContext, resource_version: int, status: Mapping[str, Any], held_until: datetime | None = None) -> MirrorAck:
+    return MirrorAck(row.plant_id, row.version, resource_version, digest(status), tuple(alert.id for alert in row.alerts), held_until)

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from controller.metrics import Metrics
-from controller.operator.kubernetes_api import PlantsApi
+from controller.operator.kubernetes_api import ObjectPage, PlantsApi
 from controller.operator.reconcile import Reconciler, ReconcileResult, contained
 from controller.operator.resource import PlantResource
 from controller.storage.ports import LiveRow, Store
@@ -27,29 +27,43 @@ class Resync:
         metrics: Metrics,
         clock: Callable[[], datetime],
         listed: Callable[[int], None],
+        still_turns: Callable[[], None] = lambda: None,
     ) -> None:
-        """`listed` is told the newest resourceVersion of each list (0: no Plants): the watch must have heard of it, too."""
+        """`listed` is told the newest resourceVersion of each list (0: no Plants): the watch must have heard of it, too.
+
+        `still_turns` is called after each page: the first list of a large fleet takes minutes, and none of them is lost time.
+        """
         self._store = store
         self._api = api
         self._reconciler = reconciler
         self._metrics = metrics
         self._clock = clock
         self._listed = listed
+        self._still_turns = still_turns
 
     def turn(self) -> None:
         """Raises `StoreUnavailable`, `KubernetesUnavailable`, `KubernetesRefused`."""
-        listed = self._api.list()
-        # Rows are read after the list: one applied meanwhile is newer than the list and stays.
-        rows = self._store.live_rows()
-        for body in listed.items:
-            result = contained(body, partial(self._compare, body, rows, listed.resource_version))
-            if result is not None:
-                self._metrics.record_reconcile(result)
-        present = {str(body["metadata"]["uid"]) for body in listed.items}
-        for plant_id in self._store.delete_absent(present, listed.resource_version, self._clock()):
+        present: set[str] = set()
+        newest = listed_at = 0
+        for page in self._api.pages():
+            listed_at = page.resource_version
+            self._compare_page(page)
+            # Of what was compared, only this is kept: the fleet as objects would be gigabytes at 100,000 Plants.
+            present.update(str(body["metadata"]["uid"]) for body in page.items)
+            newest = max(newest, *(int(body["metadata"]["resourceVersion"]) for body in page.items), 0)
+            self._still_turns()
+        for plant_id in self._store.delete_absent(present, listed_at, self._clock()):
             log.info("plant_gone", plant_id=str(plant_id))
             self._metrics.record_reconcile(ReconcileResult.DELETED)
-        self._listed(max((int(body["metadata"]["resourceVersion"]) for body in listed.items), default=0))
+        self._listed(newest)
+
+    def _compare_page(self, page: ObjectPage) -> None:
+        # Rows are read after the list: one applied meanwhile is newer than the list and stays.
+        rows = self._store.live_rows([(body["metadata"]["namespace"], body["metadata"]["name"]) for body in page.items])
+        for body in page.items:
+            result = contained(body, partial(self._compare, body, rows, page.resource_version))
+            if result is not None:
+                self._metrics.record_reconcile(result)
 
     def _compare(self, body: Mapping[str, Any], rows: Mapping[str, LiveRow], listed_at: int) -> ReconcileResult | None:
         """None where object and row agree."""

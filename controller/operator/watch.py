@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import kopf
@@ -17,7 +18,7 @@ from kubernetes import client
 from controller.domain.errors import StoreUnavailable
 from controller.metrics import Metrics
 from controller.operator.hearing import DEAF_AFTER_S, Hearing, Verdict
-from controller.operator.kubernetes_api import GROUP, PLURAL, VERSION, KubernetesRefused, KubernetesUnavailable, PlantsApi
+from controller.operator.kubernetes_api import GROUP, PAGE, PLURAL, VERSION, KubernetesRefused, KubernetesUnavailable, PlantsApi
 from controller.operator.reconcile import Reconciler, ReconcileResult, contained
 from controller.operator.resource import PlantResource
 from controller.probes import Progress
@@ -48,7 +49,14 @@ class Watch:
         configuration: client.Configuration,
         metrics: Metrics,
         deaf_after_s: float = DEAF_AFTER_S,
+        is_echo: Callable[[Mapping[str, Any]], bool] = lambda _: False,
+        first_comparison_within_s: float = 0.0,
     ) -> None:
+        """`is_echo` says of an object whether it is as a patch of ours left it (`Echoes`).
+
+        The first list waits for resync's, up to `first_comparison_within_s`: what that has compared is not held in memory once more,
+        each with a task of its own, as kopf would.
+        """
         self._reconciler = reconciler
         self._api = api
         self._configuration = configuration
@@ -57,6 +65,11 @@ class Watch:
         self._deaf_after_s = deaf_after_s
         self._hearing = Hearing(time.monotonic(), deaf_after_s)
         self._deaf = threading.Event()
+        self._is_echo = is_echo
+        self._first_comparison_within_s = first_comparison_within_s
+        self._has_compared = threading.Event()
+        self._compared = 0
+        """Whatever changed up to this resourceVersion has been compared with its row by resync."""
 
     def start(self, stop: threading.Event, progress: Progress, bound_s: float) -> threading.Thread:
         self._progress = progress
@@ -68,6 +81,8 @@ class Watch:
 
     def compare(self, newest: int) -> None:
         """Resync has listed all Plants, the newest of which has this resourceVersion (0: there are none)."""
+        self._compared = newest
+        self._has_compared.set()
         match self._hearing.compare(newest, time.monotonic()):
             case Verdict.HEARS:
                 self._progress.turned(LOOP)
@@ -75,6 +90,9 @@ class Watch:
                 self._deaf.set()
 
     def _run(self, stop: threading.Event) -> None:
+        until = time.monotonic() + self._first_comparison_within_s
+        while time.monotonic() < until and not stop.is_set() and not self._has_compared.wait(PULSE_S):
+            self._progress.turned(LOOP, succeeded=False)
         while not stop.is_set():
             began = time.monotonic()
             result = self._life(stop)
@@ -85,7 +103,10 @@ class Watch:
     def _life(self, stop: threading.Event) -> str:
         """One life of kopf, from its start to its end: `ok`, or the name of what ended it."""
         self._hearing = Hearing(time.monotonic(), self._deaf_after_s)
-        self._deaf.clear()
+        if self._deaf.is_set():
+            # What resync has listed cannot be relied on either: this life looks at all it lists.
+            self._compared = 0
+            self._deaf.clear()
         try:
             # Asked first in our own way: kopf takes minutes to find out, or waits for ever where the definition is missing.
             self._api.assert_served()
@@ -129,7 +150,7 @@ class Watch:
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._login)
-        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self._on_plant_event)
+        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, when=self._is_news)(self._on_plant_event)
         return registry
 
     def _login(self, **_: Any) -> kopf.ConnectionInfo:
@@ -147,6 +168,16 @@ class Watch:
             proxy_url=configuration.proxy,
         )
 
+    def _is_news(self, event: kopf.RawEvent, **_: Any) -> bool:
+        """False for what a row says already: it takes no thread, no parsing and no look at the database."""
+        body = event["object"]
+        resource_version = int(body["metadata"]["resourceVersion"])
+        if event["type"] == "DELETED" or not (resource_version <= self._compared or self._is_echo(body)):
+            return True
+        self._hearing.hear(resource_version, time.monotonic())
+        self._progress.turned(LOOP)
+        return False
+
     def _on_plant_event(self, event: kopf.RawEvent, **_: Any) -> None:
         """An event that cannot be handled now is made good by the next resync."""
         body, deleted = event["object"], event["type"] == "DELETED"
@@ -158,6 +189,19 @@ class Watch:
         self._metrics.record_reconcile(result)
         self._hearing.hear(int(body["metadata"]["resourceVersion"]), time.monotonic())
         self._progress.turned(LOOP)
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """What an object was before, for handlers of changes. We have none; kopf would copy each event's object for it, whole."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
 
 
 def _quieten_kopf() -> None:
@@ -173,9 +217,12 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310
     settings.watching.connect_timeout = 10
+    # Lists come in pages: without this, all objects of a list are in memory at once.
+    settings.watching.chunk_size = PAGE
     settings.networking.request_timeout = 30
     # Seconds between tries while the API server is away; then kopf begins anew. Its default ends with pauses of 13 and 21 s.
     settings.networking.error_backoffs = (1, 2, 3)
+    settings.persistence.diffbase_storage = _NoDiffs()
     # Ours (`probes.watch`) says in the log why it ends the process.
     settings.process.ultimate_exiting_timeout = None
     # No limit of workers, and each freed at once: kopf's default of 5 s an object would hold up a large fleet.

@@ -13,11 +13,13 @@ from controller.domain.schedule import BACKFILL_DAYS, local_date
 from controller.domain.status import OFFLINE_AFTER
 from controller.domain.sun import Site
 from controller.storage.ports import Fleet, SilentPlant
+from controller.storage.queries import MIRROR_DUE_AT
 from integrations.contract import Brand
 
 Connection = psycopg.Connection[Any]
 
-FLEET = """
+FLEET = (
+    """
 SELECT
     brand,
     status,
@@ -26,11 +28,14 @@ SELECT
     count(*) FILTER (WHERE integration = 'PAUSED_AUTH_ERROR' AND (silence_until IS NULL OR silence_until <= %(now)s)),
     min(next_poll_at) FILTER (WHERE next_poll_at <= %(now)s AND done_attempt = attempt),
     min(claimed_at) FILTER (WHERE done_attempt < attempt),
-    min(changed_at) FILTER (WHERE version > mirrored_version)
+    min("""
+    + MIRROR_DUE_AT
+    + """) FILTER (WHERE version > mirrored_version)
 FROM plants
 WHERE deleted_at IS NULL
 GROUP BY brand, status
 """
+)
 
 SILENT = """
 SELECT plant_id, brand, timezone, latitude, longitude
@@ -74,7 +79,7 @@ def count_fleet(connection: Connection, now: datetime) -> Fleet:
         paused=paused,
         schedule_lag_s=schedule_lag_s,
         claim_age_s=claim_age_s,
-        mirror_lag_s=max((_age_s(changed_at, now) for *_, changed_at in rows), default=0.0),
+        mirror_lag_s=max((_age_s(due_at, now) for *_, due_at in rows), default=0.0),
     )
 
 

@@ -35,6 +35,8 @@ from integrations.contract import Brand
 P = ParamSpec("P")
 R = TypeVar("R")
 
+HELD_GRACE = timedelta(seconds=60)
+
 
 class Row(msgspec.Struct):
     """One plant: what a row of `plants` and its rows in the other tables hold."""
@@ -55,6 +57,8 @@ class Row(msgspec.Struct):
     books: MirrorBooks = MirrorBooks(0, 0, None)
     told_alerts: tuple[UUID, ...] | None = None
     leased_until: datetime | None = None
+    held_until: datetime | None = None
+    notable_version: int = 0
     alerts: dict[UUID, Alert] = {}
     days: dict[date, Snapshot] = {}
 
@@ -74,8 +78,25 @@ class Row(msgspec.Struct):
         return self.live.integration is Integration.ACTIVE and not self.is_silenced(now)
 
     @property
-    def has_transition(self) -> bool:
-        return self.live.status_since is not None and self.live.status_since >= self.changed_at
+    def is_notable(self) -> bool:
+        return self.notable_version > self.books.mirrored_version
+
+    @property
+    def told_with_poll(self) -> bool:
+        """Whether a poll of the new slot takes along what was held back."""
+        return self.held_until is not None and self.live.last_poll_at is not None and self.live.last_poll_at >= self.held_until
+
+    @property
+    def mirror_due_at(self) -> datetime:
+        """Since when, or from when on, Kubernetes is to have been told, where it is behind."""
+        if self.is_notable or self.held_until is None:
+            return self.changed_at
+        return max(self.changed_at, self.held_until if self.told_with_poll else self.held_until + HELD_GRACE)
+
+    def is_leasable(self, now: datetime) -> bool:
+        if not self.is_unmirrored or (self.leased_until is not None and self.leased_until > now):
+            return False
+        return self.is_notable or self.held_until is None or self.told_with_poll or self.held_until + HELD_GRACE <= now
 
 
 def _serialised(method: Callable[Concatenate["MemoryStore", P], R]) -> Callable[Concatenate["MemoryStore", P], R]:
@@ -177,7 +198,7 @@ class MemoryStore:
             self._rows[plant_id] = row
         elif row.declaration.uid != declaration.uid:
             row.books, row.leased_until, row.changed_at = MirrorBooks(0, 0, None), None, now
-            row.told_alerts = None
+            row.told_alerts, row.held_until = None, None
         elif row.deleted:
             row.books = msgspec.structs.replace(row.books, digest=None)
         row.declaration, row.resource_version, row.deleted = declaration, resource_version, False
@@ -210,9 +231,9 @@ class MemoryStore:
 
     @_serialised
     def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID] | None = None) -> list[UUID]:
-        rows = [row for row in self._rows.values() if row.is_unmirrored and (row.leased_until is None or row.leased_until <= now)]
+        rows = [row for row in self._rows.values() if row.is_leasable(now)]
         chosen = [row for row in rows if only is None or row.plant_id in only]
-        chosen = sorted(chosen, key=lambda row: (not row.has_transition, row.changed_at))[:limit]
+        chosen = sorted(chosen, key=lambda row: (not row.is_notable, row.changed_at))[:limit]
         for row in chosen:
             row.leased_until = now + timedelta(seconds=lease_s)
         return [row.plant_id for row in chosen]
@@ -225,6 +246,7 @@ class MemoryStore:
                 continue
             row.books, row.leased_until = MirrorBooks(ack.version, ack.resource_version, ack.digest), None
             row.told_alerts = ack.alerts
+            row.held_until = ack.held_until or row.held_until
             if row.version > ack.version:
                 row.changed_at = now
 
@@ -235,8 +257,9 @@ class MemoryStore:
                 self._rows[plant_id].leased_until = None
 
     @_serialised
-    def live_rows(self) -> dict[str, LiveRow]:
-        live = (row for row in self._rows.values() if not row.deleted)
+    def live_rows(self, names: Sequence[tuple[str, str]]) -> dict[str, LiveRow]:
+        listed = set(names)
+        live = (row for row in self._live() if _name(row.declaration) in listed)
         return {row.declaration.uid: LiveRow(row.plant_id, row.declaration, row.books) for row in live}
 
     @_serialised
@@ -258,6 +281,7 @@ class MemoryStore:
             return False
         if not row.is_unmirrored:
             row.changed_at = now
+        row.held_until = None
         row.books = msgspec.structs.replace(row.books, mirrored_version=0)
         return True
 
@@ -279,7 +303,7 @@ class MemoryStore:
             if row.is_claimed and row.claimed_at is not None:
                 claim_age_s[brand] = max(claim_age_s[brand], (now - row.claimed_at).total_seconds())
             if row.is_unmirrored:
-                mirror_lag_s = max(mirror_lag_s, (now - row.changed_at).total_seconds())
+                mirror_lag_s = max(mirror_lag_s, (now - row.mirror_due_at).total_seconds())
         return Fleet(plants, silenced, paused, schedule_lag_s, claim_age_s, mirror_lag_s)
 
     @_serialised
@@ -365,9 +389,11 @@ class MemoryStore:
 
     def _store(self, outcome: Outcome, now: datetime | None) -> None:
         row, log = self._rows[outcome.plant_id], outcome.log
-        if not row.is_unmirrored:
+        if not row.is_unmirrored or (outcome.is_notable and not row.is_notable):
             row.changed_at = now or (datetime.now(UTC) if log is None else log.finished_at)
         row.version += 1
+        if outcome.is_notable:
+            row.notable_version = row.version
         row.live = outcome.live
         row.alerts = {**row.alerts, **{alert.id: alert for alert in outcome.alerts}}
         row.days = {**row.days, **{day.date: day for day in outcome.days}}

@@ -46,6 +46,8 @@ class MirrorAck(msgspec.Struct, frozen=True):
     digest: str
     alerts: tuple[UUID, ...] = ()
     """The alerts that were active in that version."""
+    held_until: datetime | None = None
+    """Until when the plant is not to be patched for what changes with every poll; None leaves it as it is."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -88,7 +90,7 @@ class Fleet(msgspec.Struct, frozen=True):
     claim_age_s: Mapping[Brand, float]
     """Age of the oldest open claim, by brand: how long a job has waited and run; 0 where none is open. Seconds."""
     mirror_lag_s: float
-    """Age of the oldest change that Kubernetes has not been told. Seconds."""
+    """Age of the oldest change that Kubernetes should have been told by now: what is held back does not count (PROTOCOL 27). Seconds."""
 
 
 class SilentPlant(msgspec.Struct, frozen=True):
@@ -127,8 +129,8 @@ class Store(Protocol):
         before it (PROTOCOL 26)."""
         ...
 
-    def live_rows(self) -> dict[str, LiveRow]:
-        """Every live plant by the uid of its resource, in one pass."""
+    def live_rows(self, names: Sequence[tuple[str, str]]) -> dict[str, LiveRow]:
+        """The live plants of these resources, by namespace and name, by the uid of their resource."""
         ...
 
     def purge(self, limit: int) -> list[UUID]:
@@ -137,8 +139,12 @@ class Store(Protocol):
         ...
 
     def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID] | None = None) -> list[UUID]:
-        """Up to `limit` live plants (of `only`) that Kubernetes has not been told the newest version of, transitions first, then oldest
-        first. Nobody else gets them within `lease_s`, until they are acknowledged or released."""
+        """Up to `limit` live plants (of `only`) that Kubernetes is to be told the newest version of, notable changes first, then oldest
+        first. Nobody else gets them within `lease_s`, until they are acknowledged or released.
+
+        A plant without a notable change (`Outcome.is_notable`) is held back until `MirrorAck.held_until`, and then for the next poll,
+        a minute at most (PROTOCOL 27).
+        """
         ...
 
     def acknowledge(self, acks: Sequence[MirrorAck], now: datetime) -> None:

@@ -98,7 +98,7 @@ WITH input AS MATERIALIZED (
         consecutive_failures integer, losses integer, polled_generation bigint, handled_poll_request varchar, clock_due_at timestamptz,
         day_due_date date, day_due_at timestamptz,
         day_date date, day_energy_kwh float8, open_alerts integer, open_critical integer, open_high integer, open_acked integer,
-        logged_at timestamptz
+        logged_at timestamptz, notable boolean
     )
 ),
 locked AS MATERIALIZED (
@@ -112,7 +112,12 @@ stored AS (
     UPDATE plants p
     SET
         version = p.version + 1,
-        changed_at = CASE WHEN p.version > p.mirrored_version THEN p.changed_at ELSE i.changed_at END,
+        -- A notable change does not wait behind others: its age counts from itself.
+        changed_at = CASE
+            WHEN p.version > p.mirrored_version AND (p.notable_version > p.mirrored_version OR NOT i.notable) THEN p.changed_at
+            ELSE i.changed_at
+        END,
+        notable_version = CASE WHEN i.notable THEN p.version + 1 ELSE p.notable_version END,
         done_attempt = coalesce(i.attempt, p.done_attempt),
         next_poll_at = CASE WHEN i.sets_next_poll THEN i.next_poll_at ELSE p.next_poll_at END,
         -- Moved only where it would come too late: else the index would be written with every reading.
@@ -400,6 +405,7 @@ SET
     -- Another object: nothing has been told to it yet (PROTOCOL 26).
     mirrored_version = CASE WHEN p.uid = i.uid THEN p.mirrored_version ELSE 0 END,
     mirrored_resource_version = CASE WHEN p.uid = i.uid THEN p.mirrored_resource_version ELSE 0 END,
+    mirror_held_until = CASE WHEN p.uid = i.uid THEN p.mirror_held_until END,
     -- A row that comes back under the same uid was refused meanwhile: its status is no longer the one that was patched last.
     mirrored_digest = CASE WHEN p.uid = i.uid AND p.deleted_at IS NULL THEN p.mirrored_digest END,
     mirrored_alerts = CASE WHEN p.uid = i.uid THEN p.mirrored_alerts END,
@@ -436,10 +442,33 @@ RETURNING plant_id
 """
 )
 
-LIVE_UIDS_BEFORE = "SELECT plant_id, uid FROM plants WHERE deleted_at IS NULL AND resource_version < %(listed_at)s"
+LIVE_UIDS_BEFORE = """
+SELECT plant_id, uid
+FROM plants
+WHERE deleted_at IS NULL AND resource_version < %(listed_at)s AND plant_id > %(after)s
+ORDER BY plant_id
+LIMIT %(limit)s
+"""
 
 LIVE_ROWS = """
-SELECT uid, plant_id, row_to_json(p), mirrored_version, mirrored_resource_version, mirrored_digest FROM plants p WHERE deleted_at IS NULL
+SELECT
+    p.uid,
+    p.plant_id,
+    (
+        SELECT row_to_json(declaration)
+        FROM (
+            SELECT
+                p.namespace, p.name, p.uid, p.generation, p.brand, p.vendor_plant_id, p.display_name, p.owner_customer_id, p.timezone,
+                p.latitude, p.longitude, p.capacity_kwp, p.poll_interval_s, p.suspend, p.status_policy, p.history_policy, p.scenario,
+                p.poll_requested, p.silence_until, p.acked, p.acked_by
+        ) AS declaration
+    ),
+    p.mirrored_version,
+    p.mirrored_resource_version,
+    p.mirrored_digest
+FROM unnest(%(namespaces)s::varchar[], %(names)s::varchar[]) AS listed (namespace, name)
+JOIN plants p ON p.namespace = listed.namespace AND p.name = listed.name
+WHERE p.deleted_at IS NULL
 """
 
 LOCK_ABSENT = """
@@ -467,9 +496,18 @@ WITH days AS (DELETE FROM metric_snapshots WHERE plant_id = ANY(%(plant_ids)s)),
 DELETE FROM plants WHERE plant_id = ANY(%(plant_ids)s)
 """
 
-# The lease touches no indexed column: a HOT update. Transitions first: the status changed after Kubernetes was last level.
+# Since when, or from when on, Kubernetes is to have been told of a row that it is behind of: the age of this is the mirror's lag.
+# What changes with every poll is told once a slot of the plant's interval: with the poll that the new slot brings, or a minute later by
+# itself where none comes (PROTOCOL 27).
+MIRROR_DUE_AT = """CASE
+    WHEN notable_version > mirrored_version OR mirror_held_until IS NULL THEN changed_at
+    WHEN last_poll_at >= mirror_held_until THEN greatest(changed_at, mirror_held_until)
+    ELSE greatest(changed_at, mirror_held_until + interval '60 s')
+END"""
+
+# The lease touches no indexed column: a HOT update. Notable changes first.
 _LEASE = """
-    ORDER BY coalesce(status_since >= changed_at, false) DESC, changed_at
+    ORDER BY notable_version > mirrored_version DESC, changed_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 )
@@ -477,14 +515,19 @@ UPDATE plants p
 SET mirror_leased_until = %(until)s
 FROM due
 WHERE p.plant_id = due.plant_id
-RETURNING p.plant_id, coalesce(p.status_since >= p.changed_at, false), p.changed_at
+RETURNING p.plant_id, p.notable_version > p.mirrored_version, p.changed_at
 """
 
+# As `MIRROR_DUE_AT` says, but for `changed_at`: that is of the worker's clock, which may be ahead of ours.
 _LEASABLE = """
 WITH due AS MATERIALIZED (
     SELECT plant_id
     FROM plants
     WHERE version > mirrored_version AND deleted_at IS NULL AND (mirror_leased_until IS NULL OR mirror_leased_until <= %(now)s)
+        AND (
+            notable_version > mirrored_version OR mirror_held_until IS NULL OR last_poll_at >= mirror_held_until
+            OR mirror_held_until + interval '60 s' <= %(now)s
+        )
 """
 
 LEASE_ANY = _LEASABLE + _LEASE
@@ -494,7 +537,9 @@ LEASE_ONLY = _LEASABLE + "AND plant_id = ANY(%(only)s)" + _LEASE
 ACKNOWLEDGE = """
 WITH input AS MATERIALIZED (
     SELECT *
-    FROM json_to_recordset(%(acks)s::json) AS i (plant_id uuid, version bigint, resource_version bigint, digest varchar, alerts uuid[])
+    FROM json_to_recordset(%(acks)s::json) AS i (
+        plant_id uuid, version bigint, resource_version bigint, digest varchar, alerts uuid[], held_until timestamptz
+    )
 ),
 locked AS MATERIALIZED (
     SELECT p.plant_id FROM plants p JOIN input i ON p.plant_id = i.plant_id ORDER BY p.plant_id FOR UPDATE OF p
@@ -506,6 +551,7 @@ SET
     mirrored_digest = i.digest,
     mirrored_alerts = i.alerts,
     mirror_leased_until = NULL,
+    mirror_held_until = coalesce(i.held_until, p.mirror_held_until),
     changed_at = CASE WHEN p.version > i.version THEN %(now)s ELSE p.changed_at END
 FROM locked l JOIN input i ON i.plant_id = l.plant_id
 WHERE p.plant_id = l.plant_id AND p.mirrored_version < i.version AND i.version <= p.version
@@ -550,7 +596,7 @@ FROM (
 RESET_MIRROR = """
 WITH reset AS (
     UPDATE plants
-    SET mirrored_version = 0, changed_at = CASE WHEN version > mirrored_version THEN changed_at ELSE %(now)s END
+    SET mirrored_version = 0, mirror_held_until = NULL, changed_at = CASE WHEN version > mirrored_version THEN changed_at ELSE %(now)s END
     WHERE plant_id = %(plant_id)s AND deleted_at IS NULL AND mirrored_version > 0
         AND mirrored_resource_version < %(resource_version)s AND mirrored_digest IS DISTINCT FROM %(digest)s::varchar
         AND (mirror_leased_until IS NULL OR mirror_leased_until <= %(now)s)

@@ -1,6 +1,6 @@
 """`PostgresStore`: plants as rows, in set-based statements. The promises are PROTOCOL's, rule by rule; the SQL is in `queries`."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ Connection = psycopg.Connection[Any]
 
 PUT_OFF_FOR = timedelta(minutes=1)
 """How long a plant waits whose judgement by the clock was rejected: a defect of ours, for which no other plant shall wait."""
+UIDS_PAGE = 5_000
 APPLY_ROUNDS = 5
 """Another operator may make or remove the row between our look and our insert; each round sees what it did."""
 
@@ -113,8 +114,7 @@ class PostgresStore:
         uids = frozenset(present)
 
         def work(connection: Connection) -> list[UUID]:
-            rows = connection.execute(queries.LIVE_UIDS_BEFORE, {"listed_at": listed_at}).fetchall()
-            absent = [(plant_id, uid) for plant_id, uid in rows if uid not in uids]
+            absent = [(plant_id, uid) for plant_id, uid in _live_uids(connection, listed_at) if uid not in uids]
             if not absent:
                 return []
             ids, absent_uids = (list(column) for column in zip(*absent, strict=True))
@@ -124,8 +124,10 @@ class PostgresStore:
 
         return self._in_transaction(work)
 
-    def live_rows(self) -> dict[str, LiveRow]:
-        rows = self._database.run(lambda connection: connection.execute(queries.LIVE_ROWS).fetchall())
+    def live_rows(self, names: Sequence[tuple[str, str]]) -> dict[str, LiveRow]:
+        namespaces, own = [namespace for namespace, _ in names], [name for _, name in names]
+        parameters = {"namespaces": namespaces, "names": own}
+        rows = self._database.run(lambda connection: connection.execute(queries.LIVE_ROWS, parameters).fetchall())
         return {
             uid: LiveRow(plant_id, _DECLARATION.decode(row), MirrorBooks(version, resource_version, digest))
             for uid, plant_id, row, version, resource_version, digest in rows
@@ -329,6 +331,7 @@ def _plant_row(outcome: Outcome, now: datetime | None) -> dict[str, Any]:
         "exact_clock": now is not None,
         "changed_at": changed_at,
         "logged_at": None if log is None else log.claimed_at,
+        "notable": outcome.is_notable,
     }
 
 
@@ -347,6 +350,14 @@ def _judge_due(connection: Connection, now: datetime, limit: int, judge: JudgeCl
     outcomes = [judge(context, now) for context in _read(connection, due).values()] if due else []
     stored = _write(connection, outcomes, now) if outcomes else set()
     return [outcome for outcome in outcomes if outcome.plant_id in stored], len(rows) < limit
+
+
+def _live_uids(connection: Connection, listed_at: int) -> Iterator[tuple[UUID, str]]:
+    """Id and uid of live plants applied before `listed_at`, page by page: all at once are 30 MB at 100,000."""
+    after = UUID(int=0)
+    while page := connection.execute(queries.LIVE_UIDS_BEFORE, {"listed_at": listed_at, "after": after, "limit": UIDS_PAGE}).fetchall():
+        yield from page
+        after = page[-1][0]
 
 
 def _known(connection: Connection, statement: str, plant_id: UUID, declaration: Declaration) -> tuple[KnownPlant | None, KnownPlant | None]:

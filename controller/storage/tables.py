@@ -121,6 +121,9 @@ plants = sa.Table(
     sa.Column("mirrored_alerts", pg.ARRAY(sa.Uuid())),
     # How often running its worker was lost (PROTOCOL 20), added by 0005.
     sa.Column("losses", sa.Integer(), nullable=False, server_default=_ZERO),
+    # The mirror's books, added by 0007: the newest version that is told at once, and until when the others wait (PROTOCOL 27).
+    sa.Column("notable_version", sa.BigInteger(), nullable=False, server_default=_ZERO),
+    sa.Column("mirror_held_until", _INSTANT),
     sa.CheckConstraint(_in_range("current_power_w", "grid_injection_power_w", "total_energy_kwh"), name="plants_numbers"),
     sa.CheckConstraint("capacity_kwp > 0 AND capacity_kwp < 1e9", name="plants_capacity"),
     sa.CheckConstraint("latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180", name="plants_location"),

@@ -78,6 +78,7 @@ class ControlPlane:
             f"--initial-advertise-peer-urls={self._etcd_peer_url}",
             f"--initial-cluster=solar={self._etcd_peer_url}",
             "--unsafe-no-fsync",  # nothing here must outlive the machine
+            "--quota-backend-bytes=8589934592",  # 100,000 Plants with their history until it is compacted outgrow the usual 2 GB
             "--log-level=warn",
         )
         apiserver = (

@@ -829,7 +829,7 @@ def test_only_those_asked_for_are_leased(world: World) -> None:
     assert world.store.lease_for_mirror(10, NOW, 30) == [first]
 
 
-def test_transitions_are_leased_first_then_the_oldest_changes(world: World) -> None:
+def test_notable_changes_are_leased_first_then_the_oldest(world: World) -> None:
     ids = [world.apply(named(name), now=NOW + number * SECOND) for number, name in enumerate("abc")]
     world.store.acknowledge([MirrorAck(plant_id, 1, 11, "digest") for plant_id in ids], NOW)
     for number, plant_id in enumerate(ids):
@@ -838,6 +838,60 @@ def test_transitions_are_leased_first_then_the_oldest_changes(world: World) -> N
     turned = replace(before.live, status=Status.RED, status_since=NOW + HOUR)
     world.store.write([Outcome(before=before, live=turned)])
     assert world.store.lease_for_mirror(10, NOW + HOUR, 30) == [ids[0], ids[2], ids[1]]
+
+
+HELD = NOW + HOUR
+"""Until when plants of these tests are not told of for their numbers alone."""
+
+
+def polled_and_told(world: World) -> UUID:
+    """A plant that is polled on and on, and of which Kubernetes was told; its numbers are held back until `HELD`."""
+    plant_id = world.apply()
+    world.poll()
+    world.poll(NOW + 10 * MINUTE)
+    version = world.context(plant_id).version
+    world.store.acknowledge([MirrorAck(plant_id, version, 11, "digest", held_until=HELD)], NOW + 10 * MINUTE)
+    return plant_id
+
+
+def leases(world: World, now: datetime) -> list[UUID]:
+    """Who would be told now; nobody keeps the lease."""
+    ids = world.store.lease_for_mirror(10, now, 30)
+    world.store.release(ids)
+    return ids
+
+
+def test_what_changes_with_every_poll_waits_for_the_poll_of_the_next_slot(world: World) -> None:
+    plant_id = polled_and_told(world)
+    world.poll(NOW + 20 * MINUTE)
+    assert leases(world, NOW + 21 * MINUTE) == [], "told already in this slot"
+    assert leases(world, HELD) == [], "the new slot's poll is on its way"
+    assert world.store.fleet(HELD).mirror_lag_s == 0, "what is held back is not late"
+    world.poll(HELD + SECOND)
+    assert leases(world, HELD + 2 * SECOND) == [plant_id]
+    assert world.store.fleet(HELD + 5 * SECOND).mirror_lag_s == 5
+
+
+def test_what_was_held_back_goes_by_itself_where_no_poll_comes(world: World) -> None:
+    plant_id = polled_and_told(world)
+    world.poll(NOW + 20 * MINUTE)
+    assert leases(world, HELD + 59 * SECOND) == []
+    assert leases(world, HELD + 60 * SECOND) == [plant_id]
+    assert world.store.fleet(HELD + 70 * SECOND).mirror_lag_s == 10
+
+
+def test_a_notable_change_waits_for_nothing_and_is_as_old_as_itself(world: World) -> None:
+    plant_id = polled_and_told(world)
+    world.poll(NOW + 20 * MINUTE)
+    world.poll(NOW + 30 * MINUTE, seen(NOW + 30 * MINUTE, alarm("1")))
+    assert leases(world, NOW + 31 * MINUTE) == [plant_id]
+    assert world.store.fleet(NOW + 31 * MINUTE).mirror_lag_s == 59
+
+
+def test_a_status_changed_by_hand_is_not_held_back(world: World) -> None:
+    plant_id = polled_and_told(world)
+    assert world.store.reset_mirror(plant_id, 12, "other", NOW + 20 * MINUTE)
+    assert leases(world, NOW + 20 * MINUTE) == [plant_id]
 
 
 def test_a_mirrored_version_never_goes_back(world: World) -> None:
@@ -921,6 +975,14 @@ def test_a_deleted_plant_is_not_mirrored(world: World) -> None:
 
 
 # Metrics.
+
+
+def test_live_rows_are_those_of_the_names_asked_for(world: World) -> None:
+    first, _, gone = (world.apply(named(name)) for name in "abc")
+    world.store.delete(*((row := world.context(gone).declaration).namespace, row.name, row.uid), 20, NOW)
+    names = [("solar", "nobody"), *((each.namespace, each.name) for each in (named("a"), named("c")))]
+    assert {uid: row.plant_id for uid, row in world.store.live_rows(names).items()} == {named("a").uid: first}
+    assert world.store.live_rows([]) == {}
 
 
 def test_the_fleet_is_counted_and_its_lags_are_ages_in_seconds(world: World) -> None:

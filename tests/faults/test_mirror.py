@@ -40,8 +40,8 @@ STOP_BEFORE_APPLYING_GENERATION_2 = Mutation(
 STOP_AFTER_LIST = Mutation(
     rule="no rule: adds a place to stop, between the list and the set difference",
     file="controller/operator/resync.py",
-    old="        listed = self._api.list()\n",
-    new=f"        listed = self._api.list()\n        {STOP_ITSELF}",
+    old="            listed_at = page.resource_version\n",
+    new=f"            listed_at = page.resource_version\n            {STOP_ITSELF}",
 )
 
 

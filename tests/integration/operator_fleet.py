@@ -24,7 +24,8 @@ START_S = 60.0
 """Until roles are up and have polled for the first time, on a busy machine."""
 SOON_S = 10.0
 """From an edit to what it brings. On an idle machine it takes a second or two."""
-NEXT_RESYNC_S = RESYNC_S + SOON_S
+NEXT_RESYNC_S = RESYNC_S + 2 * SOON_S
+"""A resync that takes a second on a busy machine rests for nine."""
 ANNOTATION = "monitor.solarinvest.info/"
 
 
@@ -110,6 +111,12 @@ class Fleet:
         return bool(self.value("SELECT deleted_at IS NOT NULL AND next_poll_at IS NULL FROM plants WHERE plant_id = %s", plant_id))
 
     def make_due(self, plant_id: UUID) -> None:
+        """As if its next slot had begun."""
+        query = "UPDATE plants SET next_poll_at = now(), mirror_held_until = now() WHERE plant_id = %s RETURNING 1"
+        self.rows(query, plant_id)
+
+    def poll_again(self, plant_id: UUID) -> None:
+        """A second time in its slot, which nobody has asked for."""
         self.rows("UPDATE plants SET next_poll_at = now() WHERE plant_id = %s RETURNING 1", plant_id)
 
     def level(self, plant_id: UUID) -> bool:

@@ -15,6 +15,7 @@ from controller.domain.errors import StoreRejected
 from controller.domain.judge import JudgeDeclared
 from controller.domain.plant import Declaration
 from controller.metrics import Metrics
+from controller.operator import kubernetes_api
 from controller.operator.events import PlantEvent
 from controller.operator.kubernetes_api import (
     KubernetesRefused,
@@ -24,7 +25,7 @@ from controller.operator.kubernetes_api import (
     StatusRefused,
     load_configuration,
 )
-from controller.operator.mirror import BATCH, TURN, Mirror
+from controller.operator.mirror import AT_ONCE, BATCH, TURN, Mirror
 from controller.operator.reconcile import Reconciler, ReconcileResult
 from controller.operator.resource import PlantResource
 from controller.operator.resync import Resync
@@ -39,6 +40,7 @@ from integrations.registry import ADAPTERS
 pytestmark = [pytest.mark.xdist_group("control-plane-operator"), pytest.mark.lasts(120)]
 
 PLANTS = "/apis/monitor.solarinvest.info/v1alpha1/namespaces/default/plants"
+NAMES = [("default", name) for name in ("gone", "a-rejected", "b-broken", "c-good", "first", "second", "another")]
 
 
 def now() -> datetime:
@@ -120,7 +122,7 @@ def test_refusals_and_outages_are_told_apart(plants: Plants, cluster: ControlPla
         PlantsApi(stranger).assert_served()
     cluster.stop_apiserver()
     with pytest.raises(KubernetesUnavailable):
-        plants.api.list()
+        list(plants.api.pages())
     with pytest.raises(KubernetesUnavailable):
         plants.api.get("default", "roof")
 
@@ -265,7 +267,7 @@ def test_more_plants_than_a_turn_takes_are_all_mirrored(mirroring: Mirroring) ->
 
 
 def test_a_slow_api_server_makes_turns_smaller_not_longer(mirroring: Mirroring) -> None:
-    ids = [mirroring.declare(f"roof-{number}") for number in range(4)]
+    ids = [mirroring.declare(f"roof-{number}") for number in range(3 * AT_ONCE)]
     instants = count(start=now().timestamp(), step=TURN.total_seconds() / 4)
     mirror = mirroring.with_api(mirroring.plants.api, lambda: datetime.fromtimestamp(next(instants), UTC))
     patched = [0.0]
@@ -307,9 +309,27 @@ def test_one_bad_object_harms_no_other_and_no_deletion(plants: Plants) -> None:
     for name in ("a-rejected", "b-broken", "c-good"):
         plants.create(name)
     resync(plants, store, metrics)
-    assert {row.declaration.name for row in store.live_rows().values()} == {"c-good"}
+    assert {row.declaration.name for row in store.live_rows(NAMES).values()} == {"c-good"}
     expected = (ReconcileResult.APPLIED, ReconcileResult.REJECTED, ReconcileResult.BROKEN, ReconcileResult.DELETED)
     assert reconciled(metrics, *expected) == [2, 1, 1, 1]
+
+
+def test_a_fleet_is_compared_page_by_page_as_of_one_version(plants: Plants, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_api, "PAGE", 2)
+    store, metrics = MemoryStore(), Metrics()
+    names = ["a", "b", "c", "d", "e"]
+    for name in names:
+        plants.create(name)
+    pages = list(plants.api.pages())
+    assert [[item["metadata"]["name"] for item in page.items] for page in pages] == [["a", "b"], ["c", "d"], ["e"]]
+    assert len({page.resource_version for page in pages}) == 1
+    resync(plants, store, metrics)
+    plants.delete("a")
+    plants.delete("e")
+    resync(plants, store, metrics)
+    live = store.live_rows([("default", name) for name in names])
+    assert {row.declaration.name for row in live.values()} == {"b", "c", "d"}
+    assert reconciled(metrics, ReconcileResult.APPLIED, ReconcileResult.DELETED) == [5, 2]
 
 
 def test_a_resync_of_what_has_not_changed_touches_nothing(plants: Plants) -> None:
@@ -342,4 +362,4 @@ def test_an_object_refused_as_a_second_one_is_taken_once_the_first_is_gone(plant
     # In a cluster, something happens all the time.
     plants.create("another")
     resync(plants, store, metrics)
-    assert {row.declaration.name for row in store.live_rows().values()} == {"second", "another"}
+    assert {row.declaration.name for row in store.live_rows(NAMES).values()} == {"second", "another"}

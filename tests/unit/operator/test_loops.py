@@ -1,6 +1,7 @@
 """Loops: a turn that fails is counted and the loop goes on; one that hangs is told by its age."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from controller.operator.loops import AFTER_FAILURE_S, Loop, join_loops, start_l
 from controller.probes import Progress
 
 BOUND_S = 10.0
+LONG_S = 0.05
 
 
 class Running:
@@ -103,3 +105,20 @@ def test_a_loop_that_hangs_is_told_by_its_age(running: Running) -> None:
     running.stop.set()
     assert join_loops(running.threads, 0.01) == ["work"], "whoever stops is told what is left"
     let_go.set()
+
+
+def test_a_long_turn_is_followed_by_a_longer_rest_and_is_not_taken_for_hung_in_it(running: Running) -> None:
+    began: list[float] = []
+    second = threading.Event()
+
+    def work() -> None:
+        began.append(time.monotonic())
+        if len(began) == 2:
+            second.set()
+        threading.Event().wait(LONG_S)
+
+    loop = Loop("work", work, period_s=0.0, bound_s=1.0, rest=5.0)
+    running.threads += start_loops([loop], running.stop, running.progress, running.metrics)
+    assert second.wait(BOUND_S)
+    assert began[1] - began[0] >= 6 * LONG_S
+    assert running.progress.health()["work"].bound_s >= 1.0 + 5 * LONG_S

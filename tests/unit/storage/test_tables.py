@@ -38,6 +38,8 @@ OF_THE_ROW = {
     "open_acked",
     "logged_at",
     "mirrored_alerts",
+    "notable_version",
+    "mirror_held_until",
 }
 
 

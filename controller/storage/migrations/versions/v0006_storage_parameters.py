@@ -5,8 +5,7 @@ Each statement takes a lock that readers and writers do not wait for, and rewrit
 
 from alembic import op
 
-revision = "0008"
-# The one before it, whichever number that has.
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
