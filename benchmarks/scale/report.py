@@ -42,13 +42,13 @@ def _workers(figures: dict[str, float]) -> float:
     return sum(value for name, value in figures.items() if name.startswith("worker-"))
 
 
-def _each(figures: Callable[[Run], dict[str, float]], form: str) -> Callable[[Run], str]:
+def _part(name: str) -> tuple[str, Callable[[Run], str]]:
     def text(run: Run) -> str:
-        found = figures(run)
-        parts = {name: found[name] for name in ("operator", "kube-apiserver", "etcd", "postgres", "valkey")} | {"workers": _workers(found)}
-        return ", ".join(f"{name} {value:{form}}" for name, value in parts.items())
+        if name == "workers":
+            return f"{_workers(run.cores):.3f} cores, {_workers(run.memory_mb):.0f} MB"
+        return f"{run.cores[name]:.3f} cores, {run.memory_mb[name]:.0f} MB"
 
-    return text
+    return name, text
 
 
 def _sizes(run: Run) -> str:
@@ -57,7 +57,8 @@ def _sizes(run: Run) -> str:
 
 
 def _accepted(run: Run) -> str:
-    return ", ".join(f"{run.accept_s.get(name, 0):.0f}" for name in ("created", "accepted", "polled", "mirrored", "level")) + " s"
+    reached = (run.accept_s.get(name) for name in ("created", "accepted", "polled", "mirrored", "level"))
+    return ", ".join("-" if seconds is None else f"{seconds:.0f}" for seconds in reached) + " s"
 
 
 def _restarted(run: Run) -> str:
@@ -71,10 +72,9 @@ _ROWS: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("claim after slot: p50, p99, max", lambda run: _lags(run.schedule_lag_s)),
     ("status after poll: p50, p99, max", lambda run: _lags(run.mirror_lag_s)),
     ("polls/s, status patches/s", lambda run: f"{run.polls_per_s:.1f}, {run.patches_per_s:.1f}"),
-    ("CPU, cores", _each(lambda run: run.cores, ".3f")),
-    ("CPU, all together", lambda run: f"{run.cores_total:.2f} cores ({1000 * run.cores_total / max(run.polls_per_s, 1e-9):.1f} ms a poll)"),
+    *map(_part, ("operator", "kube-apiserver", "etcd", "postgres", "valkey", "workers")),
+    ("all together", lambda run: f"{run.cores_total:.2f} cores ({1000 * run.cores_total / max(run.polls_per_s, 1e-9):.1f} ms a poll)"),
     ("others on the machine, stolen", lambda run: f"{run.foreign_cores:.2f}, {run.stolen_cores:.2f} cores"),
-    ("memory, MB", _each(lambda run: run.memory_mb, ".0f")),
     ("operator's greatest resident set", lambda run: f"{run.operator_peak_mb:.0f} MB"),
     ("a resync", lambda run: f"{run.resync_s:.1f} s"),
     ("operator killed: to its first claim, to its first resync", _restarted),
