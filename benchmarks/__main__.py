@@ -1,8 +1,9 @@
 """`make bench`: the product and its peers on one machine, in turn, round by round. Writes benchmarks/results/*.json and prints a table.
 
 Each subject gets a fresh copy of one seeded database and an empty Redis, is started, and polls its plants twice: the first pass meets a
-new process and rows that were never polled, the second is what goes on all day. After each pass: exactly one PollLog a plant, no claim
-open, no lock, no message. Exit code 1 where that is missed.
+new process and rows that were never polled, the second is what goes on all day. Each finds later samples than the one before
+(recordings.py). After each pass: exactly one PollLog a plant, the day of each plant written, no claim open, no lock, no message. Exit code
+1 where that is missed.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from benchmarks.fleet import seed
 from benchmarks.passes import Broken, Pass, measure, running, wal_fsyncs
+from benchmarks.recordings import write_recordings
 from benchmarks.report import Result, result_of, show, write
 from benchmarks.subjects import Servers, Subject, subjects
 from controller.storage.migrate import upgrade
@@ -102,7 +104,8 @@ def _both_passes(subject: Subject, postgres: Postgres, valkey: Valkey, folder: P
     logs = folder / subject.name
     logs.mkdir(exist_ok=True)
     postgres.drop_database(DATABASE)
-    servers = Servers(postgres.create_database(DATABASE, TEMPLATE), valkey.url)
+    servers = Servers(postgres.create_database(DATABASE, TEMPLATE), valkey.url, logs / "recordings")
+    write_recordings(servers.recordings, datetime.now(UTC))
     with Redis.from_url(valkey.url) as redis:
         redis.flushall()
     with psycopg.connect(postgres.url, autocommit=True) as connection:

@@ -13,6 +13,7 @@ from redis import Redis
 from benchmarks.fleet import plant_name
 from benchmarks.limit import run_pgbench
 from benchmarks.machine import Usage, memory_mb
+from benchmarks.recordings import STEP, step_of
 from benchmarks.subjects import Kind, Servers, Subject
 from hack.devstack.program import DevStackError, Process, tail
 from hack.devstack.waiting import wait_until
@@ -37,16 +38,11 @@ WITH locked AS MATERIALIZED (SELECT plant_id FROM plants WHERE name < %(end)s OR
 UPDATE plants p SET next_poll_at = %(due_at)s FROM locked WHERE p.plant_id = locked.plant_id
 """
 
-# Else a pass within the same five minutes of a recording would find its day as it left it, and write nothing of it.
-_AGE_TODAY = """
-UPDATE metric_snapshots
-SET source_sampled_at = source_sampled_at - interval '10 minutes', today_energy_kwh = 0.99 * today_energy_kwh, energy_raised = true
-WHERE date >= (now() AT TIME ZONE timezone)::date
-"""
+_DAYS_WRITTEN = "SELECT count(DISTINCT plant_id) FROM metric_snapshots WHERE source_sampled_at >= %(since)s"
 
 
 class Broken(Exception):
-    """A subject did not do what each must: exactly one PollLog a plant, and nothing left behind."""
+    """A subject did not do what each must: one PollLog and one written day a plant, and nothing left behind."""
 
 
 class Pass(NamedTuple):
@@ -166,12 +162,13 @@ def _workers_ready(redis: Redis, subject: Subject) -> bool:
 def _make_due(connection: psycopg.Connection[Any], plants: int) -> datetime:
     """Tells the first plants to fall due at one instant a little ahead, leaves the tables tidy, and pays full-page images from here.
 
-    Done twice: the first time, for an instant far ahead, shows how long it takes here and now. Raises `Broken`.
+    That is in a later step of the recordings than anything before, so that every plant has a new sample. Done twice: the first time, for an
+    instant far ahead, shows how long it takes here and now. Raises `Broken`.
     """
-    connection.execute(_AGE_TODAY)
     began = datetime.now(UTC)
     _tell(connection, plants, began + FAR_AHEAD)
-    due_at = datetime.now(UTC) + 2 * (datetime.now(UTC) - began) + timedelta(seconds=PREPARED_WITHIN_S)
+    ready_at = datetime.now(UTC) + 2 * (datetime.now(UTC) - began) + timedelta(seconds=PREPARED_WITHIN_S)
+    due_at = max(ready_at, step_of(began) + STEP)
     _tell(connection, plants, due_at)
     if datetime.now(UTC) > due_at - timedelta(seconds=1):
         raise Broken("the machine is too busy to prepare a pass")
@@ -224,6 +221,9 @@ def _check(connection: psycopg.Connection[Any], redis: Redis, subject: Subject, 
         raise Broken(f"{subject.name}: {logs} PollLogs of {plants} plants, {successes} of them SUCCESS, for {subject.plants} polls")
     if is_open := _number(connection, "SELECT count(*) FROM plants WHERE done_attempt < attempt"):
         raise Broken(f"{subject.name}: {is_open} claims left open")
+    days = _number(connection, _DAYS_WRITTEN, {"since": step_of(since)})
+    if days != subject.plants:
+        raise Broken(f"{subject.name}: {days} of {subject.plants} plants have a day with a sample of this pass")
 
     def nothing_left() -> bool:
         return not any(True for pattern in LEFT_OVER for _ in redis.scan_iter(pattern))

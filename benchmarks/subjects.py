@@ -17,14 +17,21 @@ _SOLARINVEST = "from controller.cli import main; main()"
 
 
 class Servers(NamedTuple):
-    """Where a subject finds its database and its Redis. With passwords: not to be printed."""
+    """Where a subject finds its database, its Redis and the vendors' answers. With passwords: not to be printed."""
 
     database_url: str
     redis_url: str
+    recordings: Path
+    """Those of `recordings.py`."""
 
     @property
     def env(self) -> dict[str, str]:
-        return {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "PYTHONPATH": str(ROOT)}
+        return {
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "INTEGRATION_FIXTURES_DIR": str(self.recordings),
+            "PYTHONPATH": str(ROOT),
+        }
 
 
 class Kind(Enum):
@@ -107,5 +114,5 @@ def _node(limit_per_minute: int | None, servers: Servers, folder: Path) -> Progr
     if not (BULLMQ / "node_modules").is_dir() or not (BULLMQ / "generated").is_dir():
         raise FileNotFoundError("not installed: make bench-peer (needs Node 20 and npm)")
     limit = {} if limit_per_minute is None else {"LIMIT_PER_MINUTE": str(limit_per_minute)}
-    env = {**servers.env, **limit, "FIXTURES": str(ROOT / "fixtures")}
+    env = {**servers.env, **limit}
     return Program("node", ("node", "main.js"), folder=BULLMQ, log=folder / "node.log", env=env)

@@ -7,7 +7,7 @@ const clocks = new Map();
 function recording(brand, scenario) {
   const key = `${brand}/${scenario}`;
   if (!recordings.has(key)) {
-    const file = JSON.parse(readFileSync(`${process.env.FIXTURES}/${brand.toLowerCase()}/${scenario}.json`, 'utf8'));
+    const file = JSON.parse(readFileSync(`${process.env.INTEGRATION_FIXTURES_DIR}/${brand.toLowerCase()}/${scenario}.json`, 'utf8'));
     const answers = {};
     for (const [path, frames] of Object.entries(file.answers)) {
       answers[path] = frames.map(({ at, body }) => ({ second: seconds(at), body: JSON.stringify(body) })).sort((a, b) => a.second - b.second);

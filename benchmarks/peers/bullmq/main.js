@@ -1,5 +1,5 @@
 // A scheduler and four workers in one process: a queue a brand, a job a plant, a lock in Redis around each poll.
-// DATABASE_URL, REDIS_URL, FIXTURES; LIMIT_PER_MINUTE turns BullMQ's limiter on.
+// DATABASE_URL, REDIS_URL, INTEGRATION_FIXTURES_DIR; LIMIT_PER_MINUTE turns BullMQ's limiter on.
 import { randomUUID } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Queue, Worker } from 'bullmq';

@@ -2,25 +2,27 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import msgspec
 from huey import RedisHuey
 from redis import Redis
 
 from benchmarks.peers.huey_orm.models import Alert, Plant, PollLog, Snapshot, sessions
 from integrations.contract import Alarm, Brand, PlantRef, Reading, Severity
 from integrations.registry import ADAPTERS
-from integrations.transport import FixtureTransport, default_fixtures
+from integrations.transport import FixtureTransport
 
 STALE_AFTER = timedelta(hours=2)
 LOCK_TTL_S = 1200
 
 new_session = sessions()
 redis = Redis.from_url(os.environ["REDIS_URL"])
-transport = FixtureTransport(default_fixtures(), lambda: datetime.now(UTC))
+transport = FixtureTransport(Path(os.environ["INTEGRATION_FIXTURES_DIR"]), lambda: datetime.now(UTC))
 queues = {brand: RedisHuey(f"peer-{brand.slug}", url=os.environ["REDIS_URL"], results=False) for brand in Brand}
 tasks: dict[Brand, Any] = {}
 
@@ -65,7 +67,10 @@ def ask(plant: Any, now: datetime) -> tuple[Reading, tuple[Alarm, ...]]:
     adapter = ADAPTERS[Brand(plant.brand)]
     ref = PlantRef(plant.vendor_plant_id, ZoneInfo(plant.timezone), plant.capacity_kwp)
     exchange = transport.for_plant(adapter.brand, plant.scenario, ref)
-    return adapter.read_summary(ref, exchange, now), adapter.read_alarms(ref, exchange, now).alarms
+    reading = adapter.read_summary(ref, exchange, now)
+    # Where a vendor names no time of the sample, as Huawei, it is as old as the plant was seen last.
+    reading = msgspec.structs.replace(reading, sampled_at=reading.sampled_at or reading.last_seen_at)
+    return reading, adapter.read_alarms(ref, exchange, now).alarms
 
 
 def save_day(session: Any, plant: Any, reading: Reading) -> None:
