@@ -37,7 +37,8 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 _RIGHTS = """
 SELECT wanted.name, c.oid IS NOT NULL, coalesce(pg_has_role(c.relowner, 'USAGE'), false),
     ARRAY(SELECT verb FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) verb WHERE has_table_privilege(c.oid, verb))
-FROM unnest(%s::text[]) wanted (name) LEFT JOIN pg_class c ON c.oid = to_regclass(wanted.name)
+FROM unnest(%s::text[]) WITH ORDINALITY wanted (name, place) LEFT JOIN pg_class c ON c.oid = to_regclass(wanted.name)
+ORDER BY wanted.place
 """
 
 

@@ -162,7 +162,10 @@ class World:
     def make_due(self, ids: Collection[UUID], *, within_s: float = 0) -> None:
         """Makes polls due now, or spread over so many seconds, without waiting for their interval."""
         self.execute(
-            "UPDATE plants SET next_poll_at = now() + random() * make_interval(secs => %s) WHERE plant_id = ANY(%s)", within_s, list(ids)
+            "UPDATE plants SET next_poll_at = now() + random() * make_interval(secs => %s), mirror_held_until = now()"
+            " WHERE plant_id = ANY(%s)",
+            within_s,
+            list(ids),
         )
 
     def put_off(self, ids: Collection[UUID]) -> None:

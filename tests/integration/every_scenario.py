@@ -24,10 +24,11 @@ PLANTS = "/apis/monitor.solarinvest.info/v1alpha1/namespaces/default/plants"
 START_S = 60
 PLAY_S = 120
 """On a busy machine. An idle one takes a sixth of it."""
-DUE: LiteralString = "UPDATE plants SET next_poll_at = now() WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
+DUE: LiteralString = "UPDATE plants SET next_poll_at = now(), mirror_held_until = now() WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
+"""As if its next slot had begun: then its numbers are shown at once (PROTOCOL 27)."""
 DAYS_DUE: LiteralString = (
-    "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1, version = version + 1"
-    " WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
+    "UPDATE plants SET day_due_at = now(), day_due_date = (now() AT TIME ZONE timezone)::date - 1, version = version + 1,"
+    " mirror_held_until = now() WHERE integration = 'ACTIVE' AND deleted_at IS NULL"
 )
 """The version tells a worker that has the plant in its hands, or remembers it, that the row has changed."""
 LEFT: LiteralString = """

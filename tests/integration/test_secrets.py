@@ -276,7 +276,7 @@ def test_no_secret_is_written_anywhere_whatever_the_scenario_and_whatever_fails(
         malformed = f"postgresql://{USER}:{wrong['malformed']}@[127.0.0.1/none"
         home.fails("malformed", worker, {"DATABASE_URL": malformed}, says="DATABASE_URL")
         home.fails("short", ("token", "--role", "ADMIN", "--subject", "x"), {"JWT_SECRET": "short-canary"}, says="JWT_SECRET")
-        home.fails("operator-refused", ("operator",), {"KUBECONFIG": str(kubeconfig)}, says="watch_ended")
+        home.fails("operator-refused", ("operator",), {"KUBECONFIG": str(kubeconfig)}, says="KubernetesRefused")
         home.fails("operator-broken", ("operator",), {"KUBECONFIG": str(broken)}, says="cannot be read as a kubeconfig")
         home.has_jobs_without_database(everything, everything.roles[1], home.database_url(wrong["wrong database"]))
         refused = {"DATABASE_URL": home.database_url(wrong["wrong database"]), "REDIS_URL": home.redis_url(wrong["wrong redis"])}
