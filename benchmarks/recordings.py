@@ -15,7 +15,7 @@ import msgspec
 from benchmarks.fleet import PLACES, SCENARIOS
 from integrations.contract import Brand
 from integrations.instants import MOVERS
-from integrations.recording import File, Frame, _places, _pointer
+from integrations.recording import File, Frame, places, pointer_of
 from integrations.transport import default_fixtures
 
 STEP = timedelta(seconds=10)
@@ -59,7 +59,7 @@ def _moved(frame: Frame, at: time, instants: dict[str, str], zone: ZoneInfo) -> 
     later = _since_midnight(at) - _since_midnight(frame.at)
     body = msgspec.json.decode(frame.body)
     for place, layout in instants.items():
-        for holder, key in _places(body, _pointer(place)):
+        for holder, key in places(body, pointer_of(place)):
             holder[key] = MOVERS[layout](holder[key], lambda recorded: recorded + later, zone, zone)
     return Frame(at=at, status=frame.status, body=msgspec.Raw(msgspec.json.encode(body)))
 

@@ -230,9 +230,9 @@ class Timeline:
         self.key = key
         self.frames = sorted(frames, key=lambda frame: (frame.day, frame.at))
         self._starts = [(frame.day, frame.at) for frame in self.frames]
-        self._instants = [(_pointer(at), MOVERS[_known(name, MOVERS)]) for at, name in file.instants.get(key, {}).items()]
-        self._dates = [(_pointer(at), _known(name, DATE_LAYOUTS)) for at, name in file.local_dates.get(key, {}).items()]
-        self._counters = [(_pointer(at), counter) for at, counter in file.counters.get(key, {}).items()]
+        self._instants = [(pointer_of(at), MOVERS[_known(name, MOVERS)]) for at, name in file.instants.get(key, {}).items()]
+        self._dates = [(pointer_of(at), _known(name, DATE_LAYOUTS)) for at, name in file.local_dates.get(key, {}).items()]
+        self._counters = [(pointer_of(at), counter) for at, counter in file.counters.get(key, {}).items()]
 
     def position(self, local: datetime, recorded: Recorded) -> tuple[int, date]:
         """The newest frame not later than a local time, and the local day it plays on.
@@ -248,13 +248,13 @@ class Timeline:
     def moved(self, index: int, move: Move) -> bytes:
         body = msgspec.json.decode(self.frames[index].body)
         for pointer, mover in self._instants:
-            for holder, place in _places(body, pointer):
+            for holder, place in places(body, pointer):
                 holder[place] = _instant_moved(holder[place], mover, move)
         for pointer, name in self._dates:
-            for holder, place in _places(body, pointer):
+            for holder, place in places(body, pointer):
                 holder[place] = move_date(holder[place], name, move.days)
         for pointer, counter in self._counters:
-            for holder, place in _places(body, pointer):
+            for holder, place in places(body, pointer):
                 holder[place] = _raised(holder[place], counter, move.days)
         return msgspec.json.encode(body)
 
@@ -286,21 +286,22 @@ def _is_json_integer(plant_id: str) -> bool:
     return plant_id.isdecimal() and plant_id.isascii() and not (len(plant_id) > 1 and plant_id.startswith("0"))
 
 
-def _pointer(text: str) -> Pointer:
+def pointer_of(text: str) -> Pointer:
+    """A JSON pointer taken apart. Raises ValueError where it is none."""
     if not text.startswith("/"):
         raise ValueError(f"{text!r} is no JSON pointer")
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/"))
 
 
-def _places(value: Any, pointer: Pointer) -> Iterator[tuple[Any, Any]]:
+def places(value: Any, pointer: Pointer) -> Iterator[tuple[Any, Any]]:
     """Where a pointer leads: the objects and arrays that hold a value, and its key or index in each. What is not there is left out."""
     head, rest = pointer[0], pointer[1:]
     if isinstance(value, list):
-        places: list[Any] = list(range(len(value))) if head == "*" else [int(head)] if head.isdecimal() and int(head) < len(value) else []
+        keys: list[Any] = list(range(len(value))) if head == "*" else [int(head)] if head.isdecimal() and int(head) < len(value) else []
     else:
-        places = [head] if isinstance(value, dict) and head in value else []
-    for place in places:
+        keys = [head] if isinstance(value, dict) and head in value else []
+    for key in keys:
         if rest:
-            yield from _places(value[place], rest)
+            yield from places(value[key], rest)
         else:
-            yield value, place
+            yield value, key

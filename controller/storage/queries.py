@@ -3,20 +3,23 @@
 Batches go in as one JSON text and come out as one JSON text a plant: both ends are C code, and keys are the structs' field names.
 """
 
+# In the place of "(declaration)".
+_DECLARATION = """(
+    SELECT row_to_json(declaration)
+    FROM (
+        SELECT
+            p.namespace, p.name, p.uid, p.generation, p.brand, p.vendor_plant_id, p.display_name, p.owner_customer_id, p.timezone,
+            p.latitude, p.longitude, p.capacity_kwp, p.poll_interval_s, p.suspend, p.status_policy, p.history_policy, p.scenario,
+            p.poll_requested, p.silence_until, p.acked, p.acked_by
+    ) AS declaration
+)"""
+
 READ = """
 SELECT row_to_json(plant)
 FROM (
     SELECT
         p.plant_id,
-        (
-            SELECT row_to_json(declaration)
-            FROM (
-                SELECT
-                    p.namespace, p.name, p.uid, p.generation, p.brand, p.vendor_plant_id, p.display_name, p.owner_customer_id, p.timezone,
-                    p.latitude, p.longitude, p.capacity_kwp, p.poll_interval_s, p.suspend, p.status_policy, p.history_policy, p.scenario,
-                    p.poll_requested, p.silence_until, p.acked, p.acked_by
-            ) AS declaration
-        ) AS declaration,
+        (declaration) AS declaration,
         (
             SELECT row_to_json(live)
             FROM (
@@ -71,7 +74,7 @@ FROM (
     FROM plants p
     WHERE p.plant_id = ANY(%(plant_ids)s)
 ) AS plant
-"""
+""".replace("(declaration)", _DECLARATION)
 
 # By version and attempt: versions begin again where a plant was purged and declared anew, attempts never do. By the instants when it falls
 # due, too: whoever moves only those, as a person with psql may, need not know of versions.
@@ -454,22 +457,14 @@ LIVE_ROWS = """
 SELECT
     p.uid,
     p.plant_id,
-    (
-        SELECT row_to_json(declaration)
-        FROM (
-            SELECT
-                p.namespace, p.name, p.uid, p.generation, p.brand, p.vendor_plant_id, p.display_name, p.owner_customer_id, p.timezone,
-                p.latitude, p.longitude, p.capacity_kwp, p.poll_interval_s, p.suspend, p.status_policy, p.history_policy, p.scenario,
-                p.poll_requested, p.silence_until, p.acked, p.acked_by
-        ) AS declaration
-    ),
+    (declaration),
     p.mirrored_version,
     p.mirrored_resource_version,
     p.mirrored_digest
 FROM unnest(%(namespaces)s::varchar[], %(names)s::varchar[]) AS listed (namespace, name)
 JOIN plants p ON p.namespace = listed.namespace AND p.name = listed.name
 WHERE p.deleted_at IS NULL
-"""
+""".replace("(declaration)", _DECLARATION)
 
 LOCK_ABSENT = """
 SELECT plant_id

@@ -10,7 +10,7 @@ import pytest
 
 from hack import make_fixtures
 from integrations.contract import Brand
-from integrations.recording import File, Frame, Move, Timeline, _places, _pointer
+from integrations.recording import File, Frame, Move, Timeline, places, pointer_of
 
 FIXTURES = Path(make_fixtures.__file__).parent.parent / "fixtures"
 RECORDINGS = sorted(FIXTURES.glob("*/*.json"))
@@ -60,4 +60,4 @@ def _body(frame: Frame) -> bytes:
 
 
 def _values(body: bytes, pointer: str) -> list[Any]:
-    return [holder[place] for holder, place in _places(msgspec.json.decode(body), _pointer(pointer))]
+    return [holder[place] for holder, place in places(msgspec.json.decode(body), pointer_of(pointer))]
