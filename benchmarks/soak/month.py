@@ -170,7 +170,7 @@ class Month:
     def _mirror(self) -> int:
         """What the operator's mirror does to the rows: lease, read, acknowledge."""
         mirrored = 0
-        while leased := self._store.lease_for_mirror(BATCH, self.now, MIRROR_LEASE_S):
+        while leased := self._store.lease_for_mirror(BATCH, self.now, MIRROR_LEASE_S, self._store.untold(BATCH, self.now)):
             contexts = self._store.read(leased)
             self._store.told(leased)
             acks = [

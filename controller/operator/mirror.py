@@ -9,6 +9,7 @@ other's way, and the object's resourceVersion in every patch keeps them right if
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -44,6 +45,8 @@ RETRY_EVERY_S = 0.1
 RETRY_FOR = timedelta(seconds=1)
 SCAN_EVERY = timedelta(seconds=10)
 """A lost notification is made good within this: the scan reads versions of all plants."""
+SCAN = 10 * BATCH
+"""Plants that a scan names, more than can be patched until the next: a mirror that is behind need not look at all plants each turn."""
 
 
 class Mirror:
@@ -70,7 +73,9 @@ class Mirror:
         self._echoes = echoes or Echoes({})
         self._requests = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mirror")
         self._scanned_at: datetime | None = None
-        self._is_behind = True
+        self._backlog: dict[UUID, None] = {}
+        """Plants to be told of, in their order; those of the newest scan, and what turns since have left."""
+        self._must_scan = True
         self._missed: dict[UUID, datetime] = {}
 
     def turn(self) -> None:
@@ -81,21 +86,37 @@ class Mirror:
         """
         told = self._changes.wait_for_changes(self._patience_s)
         now = self._clock()
-        if self._is_behind or told is None or self._scanned_at is None or now - self._scanned_at >= SCAN_EVERY:
-            self._scanned_at, only = now, None
-        else:
-            only = told | self._missed.keys()
-            if not only:
-                return
-        self._is_behind = True
+        if told is None or self._must_scan or self._scanned_at is None or now - self._scanned_at >= SCAN_EVERY:
+            self._scan(now)
+        only = dict.fromkeys([*(told or ()), *self._missed, *islice(self._backlog, BATCH)])
+        if not only:
+            return
+        self._must_scan = True
         ids = self._store.lease_for_mirror(BATCH, now, LEASE_S, only)
         self._note_missed(told or set(), ids, now)
-        unfinished = bool(ids) and self._mirror(ids, now + TURN)
-        self._is_behind = unfinished or len(ids) == BATCH
+        again = self._mirror(ids, now + TURN) if ids else set()
+        self._backlog = self._left_of(only, ids, again)
+        self._must_scan = self._is_cut_off and not self._backlog
+
+    def _scan(self, now: datetime) -> None:
+        untold = self._store.untold(SCAN, now)
+        self._scanned_at, self._backlog, self._is_cut_off = now, dict.fromkeys(untold), len(untold) == SCAN
+
+    def _left_of(self, named: Collection[UUID], leased: Collection[UUID], again: Collection[UUID]) -> dict[UUID, None]:
+        """The backlog after a turn that named some plants and leased some of them.
+
+        Of these it keeps those that the turn was too short for and, where as many were leased as may be, those that were not among them.
+        Others have been told of, or cannot be leased now: the next scan finds them.
+        """
+        left = {plant_id: None for plant_id in leased if plant_id in again}
+        if len(leased) == BATCH:
+            done = frozenset(leased)
+            left |= {plant_id: None for plant_id in named if plant_id not in done}
+        return left | {plant_id: None for plant_id in self._backlog if plant_id not in named}
 
     @property
     def _patience_s(self) -> float:
-        if self._is_behind:
+        if self._must_scan or self._backlog:
             return 0.0
         return RETRY_EVERY_S if self._missed else WAIT_S
 
@@ -105,10 +126,10 @@ class Mirror:
         missed = self._missed | dict.fromkeys(told, now + RETRY_FOR)
         self._missed = {plant_id: until for plant_id, until in missed.items() if until > now and plant_id not in leased}
 
-    def _mirror(self, ids: Sequence[UUID], until: datetime) -> bool:
+    def _mirror(self, ids: Sequence[UUID], until: datetime) -> set[UUID]:
         """Mirrors leased plants: first the objects, then the rows, then the patches, so that no patch can carry an older row.
 
-        Whether some are to be looked at again at once: their objects have changed meanwhile, or the time was up.
+        Who is to be looked at again at once: their objects have changed meanwhile, or the time was up.
         """
         mirrored: list[MirrorAck] = []
         again, defect = set(ids), None
@@ -135,7 +156,7 @@ class Mirror:
             self._store.release(again)
         if defect is not None:
             raise defect
-        return bool(again)
+        return again
 
     def _objects(self, ids: Sequence[UUID], again: set[UUID], until: datetime) -> dict[UUID, PlantResource]:
         """The plants' objects, as many as can be read by then.

@@ -1,5 +1,7 @@
 """Hints of changed plants, as they are committed (NOTIFY). The mirror's loop waits on them; a scan is the net under them (PROTOCOL 27)."""
 
+from collections.abc import Iterator
+from itertools import chain
 from uuid import UUID
 
 import psycopg
@@ -7,6 +9,8 @@ import psycopg
 from controller.storage.database import BoundedConnection, Database, translated_errors
 
 CHANNEL = "plant_changed"
+READS = 1_000
+"""At most so many reads for one answer: some 16 MB, or the changes of 400,000 plants."""
 
 
 class ChangeListener:
@@ -53,8 +57,21 @@ class ChangeListener:
 
 
 def _payloads(connection: BoundedConnection, timeout_s: float) -> list[str]:
-    """What arrives until something has arrived, and whatever has arrived with it."""
+    """What arrives until something has arrived, and all that is there by then.
+
+    A read brings 16 KB or so. What stays unread fills the connection, until the server's side of it waits to send: in a transaction, for
+    whose sake no dead row of any table is removed.
+    """
     first = [notification.payload for notification in connection.notifies(timeout=timeout_s, stop_after=1)]
     if not first and connection.closed:
         raise psycopg.OperationalError("the connection was closed")
-    return first + [notification.payload for notification in connection.notifies(timeout=0)] if first else []
+    return first + list(chain.from_iterable(_reads(connection))) if first else []
+
+
+def _reads(connection: BoundedConnection) -> Iterator[list[str]]:
+    """What is there, read by read."""
+    for _ in range(READS):
+        payloads = [notification.payload for notification in connection.notifies(timeout=0)]
+        if not payloads:
+            return
+        yield payloads

@@ -230,10 +230,12 @@ class MemoryStore:
         return purged
 
     @_serialised
-    def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID] | None = None) -> list[UUID]:
-        rows = [row for row in self._rows.values() if row.is_leasable(now)]
-        chosen = [row for row in rows if only is None or row.plant_id in only]
-        chosen = sorted(chosen, key=lambda row: (not row.is_notable, row.changed_at))[:limit]
+    def untold(self, limit: int, now: datetime) -> list[UUID]:
+        return [row.plant_id for row in self._untold(now)[:limit]]
+
+    @_serialised
+    def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID]) -> list[UUID]:
+        chosen = [row for row in self._untold(now) if row.plant_id in only][:limit]
         for row in chosen:
             row.leased_until = now + timedelta(seconds=lease_s)
         return [row.plant_id for row in chosen]
@@ -347,6 +349,10 @@ class MemoryStore:
             return bool(self._write([outcome], now))
         except StoreRejected:
             return False
+
+    def _untold(self, now: datetime) -> "list[Row]":
+        leasable = (row for row in self._rows.values() if row.is_leasable(now))
+        return sorted(leasable, key=lambda row: (not row.is_notable, row.changed_at))
 
     def _live(self) -> Iterator[Row]:
         return (row for row in list(self._rows.values()) if not row.deleted)

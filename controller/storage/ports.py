@@ -138,13 +138,18 @@ class Store(Protocol):
         identity. An open claim makes it wait (PROTOCOL 3)."""
         ...
 
-    def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID] | None = None) -> list[UUID]:
-        """Up to `limit` live plants (of `only`) that Kubernetes is to be told the newest version of, notable changes first, then oldest
-        first. Nobody else gets them within `lease_s`, until they are acknowledged or released.
+    def untold(self, limit: int, now: datetime) -> list[UUID]:
+        """Up to `limit` live plants that Kubernetes is to be told the newest version of and that nobody has leased, notable changes first,
+        then oldest first. A look at every plant.
 
         A plant without a notable change (`Outcome.is_notable`) is held back until `MirrorAck.held_until`, and then for the next poll,
         a minute at most (PROTOCOL 27).
         """
+        ...
+
+    def lease_for_mirror(self, limit: int, now: datetime, lease_s: float, only: Collection[UUID]) -> list[UUID]:
+        """Up to `limit` plants of `only` that are `untold`, in the same order. Nobody else gets them within `lease_s`, until they are
+        acknowledged or released."""
         ...
 
     def acknowledge(self, acks: Sequence[MirrorAck], now: datetime) -> None:

@@ -500,11 +500,32 @@ MIRROR_DUE_AT = """CASE
     ELSE greatest(changed_at, mirror_held_until + interval '60 s')
 END"""
 
-# The lease touches no indexed column: a HOT update. Notable changes first.
-_LEASE = """
-    ORDER BY notable_version > mirrored_version DESC, changed_at
-    LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
+# As `MIRROR_DUE_AT` says, but for `changed_at`: that is of the worker's clock, which may be ahead of ours.
+_UNTOLD = """
+SELECT plant_id
+FROM plants
+WHERE version > mirrored_version AND deleted_at IS NULL AND (mirror_leased_until IS NULL OR mirror_leased_until <= %(now)s)
+    AND (
+        notable_version > mirrored_version OR mirror_held_until IS NULL OR last_poll_at >= mirror_held_until
+        OR mirror_held_until + interval '60 s' <= %(now)s
+    )
+"""
+_NOTABLE_FIRST = """
+ORDER BY notable_version > mirrored_version DESC, changed_at
+LIMIT %(limit)s
+"""
+
+UNTOLD = _UNTOLD + _NOTABLE_FIRST
+
+# It touches no indexed column: a HOT update.
+LEASE = (
+    """
+WITH due AS MATERIALIZED ("""
+    + _UNTOLD
+    + "    AND plant_id = ANY(%(only)s)"
+    + _NOTABLE_FIRST
+    + """
+FOR UPDATE SKIP LOCKED
 )
 UPDATE plants p
 SET mirror_leased_until = %(until)s
@@ -512,22 +533,7 @@ FROM due
 WHERE p.plant_id = due.plant_id
 RETURNING p.plant_id, p.notable_version > p.mirrored_version, p.changed_at
 """
-
-# As `MIRROR_DUE_AT` says, but for `changed_at`: that is of the worker's clock, which may be ahead of ours.
-_LEASABLE = """
-WITH due AS MATERIALIZED (
-    SELECT plant_id
-    FROM plants
-    WHERE version > mirrored_version AND deleted_at IS NULL AND (mirror_leased_until IS NULL OR mirror_leased_until <= %(now)s)
-        AND (
-            notable_version > mirrored_version OR mirror_held_until IS NULL OR last_poll_at >= mirror_held_until
-            OR mirror_held_until + interval '60 s' <= %(now)s
-        )
-"""
-
-LEASE_ANY = _LEASABLE + _LEASE
-
-LEASE_ONLY = _LEASABLE + "AND plant_id = ANY(%(only)s)" + _LEASE
+)
 
 ACKNOWLEDGE = """
 WITH input AS MATERIALIZED (

@@ -802,31 +802,38 @@ def test_a_purge_removes_what_is_not_to_be_kept_once_its_claim_is_closed(world: 
 # The mirror (PROTOCOL 27).
 
 
+def leased(world: World, now: datetime) -> list[UUID]:
+    """Who is found by a look at all plants, and leased."""
+    ids = world.store.untold(10, now)
+    assert world.store.lease_for_mirror(10, now, 30, ids) == ids
+    return ids
+
+
 def test_a_change_is_leased_once_until_it_is_acknowledged(world: World) -> None:
     plant_id = world.apply()
-    assert world.store.lease_for_mirror(10, NOW, 30) == [plant_id]
-    assert world.store.lease_for_mirror(10, NOW + 29 * SECOND, 30) == []
-    assert world.store.lease_for_mirror(10, NOW + 30 * SECOND, 30) == [plant_id]
+    assert leased(world, NOW) == [plant_id]
+    assert leased(world, NOW + 29 * SECOND) == []
+    assert leased(world, NOW + 30 * SECOND) == [plant_id]
     version = world.context(plant_id).version
     world.store.acknowledge([MirrorAck(plant_id, version, 11, "digest")], NOW)
-    assert world.store.lease_for_mirror(10, NOW + HOUR, 30) == []
+    assert leased(world, NOW + HOUR) == []
     assert world.context(plant_id).version == version
     world.poll(NOW + HOUR)
-    assert world.store.lease_for_mirror(10, NOW + HOUR, 30) == [plant_id]
+    assert leased(world, NOW + HOUR) == [plant_id]
 
 
 def test_a_released_lease_is_free_at_once(world: World) -> None:
     plant_id = world.apply()
-    world.store.lease_for_mirror(10, NOW, 30)
+    leased(world, NOW)
     world.store.release([plant_id])
-    assert world.store.lease_for_mirror(10, NOW, 30) == [plant_id]
+    assert leased(world, NOW) == [plant_id]
 
 
 def test_only_those_asked_for_are_leased(world: World) -> None:
     first, second = (world.apply(named(name)) for name in "ab")
     assert world.store.lease_for_mirror(10, NOW, 30, only=[second]) == [second]
     assert world.store.lease_for_mirror(10, NOW, 30, only=[]) == []
-    assert world.store.lease_for_mirror(10, NOW, 30) == [first]
+    assert leased(world, NOW) == [first]
 
 
 def test_notable_changes_are_leased_first_then_the_oldest(world: World) -> None:
@@ -837,7 +844,7 @@ def test_notable_changes_are_leased_first_then_the_oldest(world: World) -> None:
     before = world.context(ids[0])
     turned = replace(before.live, status=Status.RED, status_since=NOW + HOUR)
     world.store.write([Outcome(before=before, live=turned)])
-    assert world.store.lease_for_mirror(10, NOW + HOUR, 30) == [ids[0], ids[2], ids[1]]
+    assert leased(world, NOW + HOUR) == [ids[0], ids[2], ids[1]]
 
 
 HELD = NOW + HOUR
@@ -856,7 +863,7 @@ def polled_and_told(world: World) -> UUID:
 
 def leases(world: World, now: datetime) -> list[UUID]:
     """Who would be told now; nobody keeps the lease."""
-    ids = world.store.lease_for_mirror(10, now, 30)
+    ids = leased(world, now)
     world.store.release(ids)
     return ids
 
@@ -901,15 +908,15 @@ def test_a_mirrored_version_never_goes_back(world: World) -> None:
     world.store.acknowledge([MirrorAck(plant_id, 2, 12, "new")], NOW)
     world.store.acknowledge([MirrorAck(plant_id, 1, 11, "old")], NOW)
     assert world.store.mirror_books([plant_id]) == {plant_id: MirrorBooks(2, 12, "new")}
-    assert world.store.lease_for_mirror(10, NOW, 30) == []
+    assert leased(world, NOW) == []
 
 
 def test_a_change_during_the_patch_is_mirrored_next(world: World) -> None:
     plant_id = world.apply()
-    world.store.lease_for_mirror(10, NOW, 30)
+    leased(world, NOW)
     world.poll()
     world.store.acknowledge([MirrorAck(plant_id, 1, 11, "digest")], NOW + SECOND)
-    assert world.store.lease_for_mirror(10, NOW + SECOND, 30) == [plant_id]
+    assert leased(world, NOW + SECOND) == [plant_id]
 
 
 @pytest.mark.rule("D5.7")
@@ -918,9 +925,9 @@ def test_a_status_changed_by_hand_is_mirrored_again(world: World) -> None:
     world.store.acknowledge([MirrorAck(plant_id, 1, 11, "digest")], NOW)
     assert not world.store.reset_mirror(plant_id, 11, "other", NOW)
     assert not world.store.reset_mirror(plant_id, 12, "digest", NOW)
-    assert world.store.lease_for_mirror(10, NOW, 30) == []
+    assert leased(world, NOW) == []
     assert world.store.reset_mirror(plant_id, 12, "other", NOW)
-    assert world.store.lease_for_mirror(10, NOW, 30) == [plant_id]
+    assert leased(world, NOW) == [plant_id]
 
 
 def acknowledge(world: World, plant_id: UUID, resource_version: int = 11) -> PlantContext:
@@ -969,7 +976,7 @@ def test_an_object_that_was_refused_meanwhile_has_been_told_its_alerts_and_no_st
 def test_a_deleted_plant_is_not_mirrored(world: World) -> None:
     plant_id = world.apply()
     world.store.delete(ROOF.namespace, ROOF.name, ROOF.uid, 11, NOW)
-    assert world.store.lease_for_mirror(10, NOW, 30) == []
+    assert leased(world, NOW) == []
     assert world.store.fleet(NOW + HOUR).mirror_lag_s == 0
     assert not world.store.reset_mirror(plant_id, 12, "other", NOW)
 
