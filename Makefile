@@ -5,7 +5,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
-PYTHON ?= python3
+# Another one: make PYTHON=python3.12 ...
+PYTHON ?= $(shell hack/python)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
