@@ -170,7 +170,8 @@ class Mirror:
                     again.discard(plant_id)
         finally:
             self._store.acknowledge(mirrored, self._clock())
-            self._store.release(again)
+            if again:
+                self._store.release(again)
         if defect is not None:
             raise defect
         return again
