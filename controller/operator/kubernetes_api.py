@@ -168,8 +168,9 @@ class EventsApi:
         """
         with translated():
             try:
-                # The answer repeats what we said: it is not even parsed.
-                self._api.create_namespaced_event(namespace, body, _preload_content=False, _request_timeout=EVENT_TIMEOUT_S)
+                answer = self._api.create_namespaced_event(namespace, body, _preload_content=False, _request_timeout=EVENT_TIMEOUT_S)
+                # It repeats what we said and is not parsed, but read: else its connection would be closed, and each event make its own.
+                answer.drain_conn()
             except client.ApiException as error:
                 if error.status == CONFLICT:
                     return False
