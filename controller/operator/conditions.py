@@ -5,8 +5,10 @@ lastTransitionTime moves only when its status does, so that a status which says 
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ from controller.domain.duration import InvalidDuration, format_duration
 from controller.domain.plant import Integration, LiveState, PlantContext, PollError, Reason, Status, StatusPolicy
 from controller.domain.status import fresh_until
 from controller.domain.sun import is_sun_up
-from controller.operator.instants import rfc3339
+from controller.operator.instants import instant, rfc3339
 from controller.operator.resource import PlantResource, Refusal, RefusalReason
 
 MESSAGE_MAX = 1024
@@ -110,17 +112,72 @@ _NOT_POLLED = {
 }
 
 
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """An object as a patch of ours has left it, as far as new conditions depend on it.
+
+    Kept for every plant of a fleet (`Standings`), so it is small.
+    """
+
+    resource_version: int
+    accepted: Verdict
+    times: bytes
+    """Of the six in the order of `ConditionType`, lastTransitionTime in seconds since 1970, and in the lowest two bits its status."""
+
+    @classmethod
+    def of(cls, resource_version: int, status: Mapping[str, Any]) -> "Standing | None":
+        """The object that has this resourceVersion by our writing of `status`. None where an instant is spelled as none of ours is."""
+        conditions = status["conditions"]
+        instants = [instant(condition["lastTransitionTime"]) for condition in conditions]
+        times = [
+            int(at.timestamp()) << 2 | _STATUSES.index(condition["status"])
+            for at, condition in zip(instants, conditions, strict=True)
+            if at is not None
+        ]
+        if len(times) < len(ConditionType):
+            return None
+        accepted = conditions[0]
+        verdict = _shared_verdict(accepted["status"], accepted["reason"], accepted["message"])
+        return cls(resource_version, verdict, _TIMES.pack(*times))
+
+    @property
+    def since(self) -> dict[tuple[str, str], str]:
+        """lastTransitionTime by type and status."""
+        return {
+            (kind.value, _STATUSES[time & 3].value): rfc3339(datetime.fromtimestamp(time >> 2, UTC))
+            for kind, time in zip(ConditionType, _TIMES.unpack(self.times), strict=True)
+        }
+
+
+_STATUSES = tuple(ConditionStatus)
+_TIMES = Struct(f"{len(ConditionType)}q")
+
+
+@lru_cache(maxsize=1024)
+def _shared_verdict(status: str, reason: str, message: str) -> Verdict:
+    """One object for the many plants of which the same is said."""
+    return Verdict(ConditionStatus(status), reason, message)
+
+
 def accepted_conditions(plant: PlantContext, resource: PlantResource, now: datetime) -> list[dict[str, Any]]:
     """The conditions of a plant that has a row. `resource` is the object as it stands in Kubernetes, with its present conditions."""
+    return _conditions(plant, _accepted(plant, resource), _transition_times(resource.status), now)
+
+
+def renewed_conditions(plant: PlantContext, standing: Standing, now: datetime) -> list[dict[str, Any]]:
+    """As `accepted_conditions`, for an object that is as our last patch of it left it: with the present conditions of `standing`."""
+    return _conditions(plant, standing.accepted, standing.since, now)
+
+
+def _conditions(plant: PlantContext, accepted: Verdict, since: Mapping[tuple[str, str], str], now: datetime) -> list[dict[str, Any]]:
     verdicts = {
-        ConditionType.ACCEPTED: _accepted(plant, resource),
+        ConditionType.ACCEPTED: accepted,
         ConditionType.POLLED: _polled(plant.live),
         ConditionType.DATA_FRESH: _data_fresh(plant, now),
         ConditionType.PRODUCING: _producing(plant, now),
         ConditionType.HEALTHY: _healthy(plant.live),
         ConditionType.READY: _ready(plant),
     }
-    return _dated(verdicts, plant.declaration.generation, resource.status, now)
+    return _dated(verdicts, plant.declaration.generation, since, now)
 
 
 def refused_conditions(refusal: Refusal, resource: PlantResource, now: datetime) -> list[dict[str, Any]]:
@@ -128,7 +185,7 @@ def refused_conditions(refusal: Refusal, resource: PlantResource, now: datetime)
     no = Verdict(_FALSE, refusal.reason.value, refusal.message)
     nothing_known = Verdict(_UNKNOWN, ConditionReason.REFUSED, "Not monitored: condition Accepted says why")
     verdicts = dict.fromkeys(ConditionType, nothing_known) | {ConditionType.ACCEPTED: no, ConditionType.READY: no}
-    return _dated(verdicts, resource.generation, resource.status, now)
+    return _dated(verdicts, resource.generation, _transition_times(resource.status), now)
 
 
 def _accepted(plant: PlantContext, resource: PlantResource) -> Verdict:
@@ -258,8 +315,9 @@ def _ready(plant: PlantContext) -> Verdict:
     return Verdict(_UNKNOWN, ConditionReason.AWAITING_FIRST_POLL, "The declaration in force has not been polled yet")
 
 
-def _dated(verdicts: Mapping[ConditionType, Verdict], generation: int, present: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
-    since = _transition_times(present)
+def _dated(
+    verdicts: Mapping[ConditionType, Verdict], generation: int, since: Mapping[tuple[str, str], str], now: datetime
+) -> list[dict[str, Any]]:
     return [
         {
             "type": kind.value,

@@ -36,28 +36,30 @@ class Echoes:
         self._order: deque[int] = deque()
         self._versions: set[int] = set()
 
+    def agrees(self, resource: PlantResource, declaration: Declaration) -> bool:
+        """Whether an object says what its row says.
+
+        Where it says something else, the event of that change may be overtaken by that of a patch of ours (of several changes the newest
+        is delivered): then that event is no echo, and neither `expected` nor `note` are to be told of it.
+        """
+        capabilities = self._capabilities.get(resource.spec.brand)
+        if capabilities is None or refusal(resource) is not None:
+            return False
+        return resource.declaration(capabilities.recommended_min_interval_seconds) == declaration
+
     @contextmanager
-    def expected(self, resource: PlantResource, declaration: Declaration, status: Mapping[str, Any]) -> Iterator[None]:
-        """While `resource`, as read before, is patched to show `status`, and its row has `declaration`."""
-        if not self._says(resource, declaration):
-            yield
-            return
+    def expected(self, declaration: Declaration, status: Mapping[str, Any]) -> Iterator[None]:
+        """While the object of `declaration`, which agrees with it, is patched to show `status`."""
         with self._lock:
-            self._expected[resource.uid] = _Expected(declaration, status)
+            self._expected[declaration.uid] = _Expected(declaration, status)
         try:
             yield
         finally:
             with self._lock:
-                del self._expected[resource.uid]
+                del self._expected[declaration.uid]
 
-    def note(self, resource: PlantResource, declaration: Declaration, patched: int) -> None:
-        """Our patch of `resource`, as read before, made resourceVersion `patched`; its row has `declaration`.
-
-        Where the object says something else than its row, the event of that change may have been overtaken by the patch's own (of
-        several changes the newest is delivered): then it is no echo.
-        """
-        if not self._says(resource, declaration):
-            return
+    def note(self, patched: int) -> None:
+        """Our patch of an object that agrees with its row made resourceVersion `patched`."""
         with self._lock:
             self._versions.add(patched)
             self._order.append(patched)
@@ -71,16 +73,10 @@ class Echoes:
             if int(metadata["resourceVersion"]) in self._versions:
                 return True
             expected = self._expected.get(metadata["uid"])
-        if expected is None:
+        if expected is None or body.get("status") != expected.status:
             return False
         try:
             resource = PlantResource.parse(body)
         except ResourceUnreadable:
             return False
-        return resource.status == expected.status and self._says(resource, expected.declaration)
-
-    def _says(self, resource: PlantResource, declaration: Declaration) -> bool:
-        capabilities = self._capabilities.get(resource.spec.brand)
-        if capabilities is None or refusal(resource) is not None:
-            return False
-        return resource.declaration(capabilities.recommended_min_interval_seconds) == declaration
+        return self.agrees(resource, expected.declaration)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
@@ -21,6 +21,7 @@ EVENT_TIMEOUT_S = (2, 10)
 PAGE = 500
 BAD_REQUEST, NOT_FOUND, CONFLICT, GONE, TOO_LARGE, UNPROCESSABLE, TOO_MANY = 400, 404, 409, 410, 413, 422, 429
 _COMPLAINT_MAX = 300
+T = TypeVar("T")
 
 
 class KubernetesUnavailable(Exception):
@@ -37,6 +38,13 @@ class StatusRefused(Exception):
 
 class ObjectChanged(Exception):
     """The object is newer than the one we have read, or another of the same name. Read it again."""
+
+
+class Patched(msgspec.Struct, frozen=True):
+    """What a patch has made of an object."""
+
+    resource_version: int
+    status: Mapping[str, Any]
 
 
 class ObjectPage(msgspec.Struct, frozen=True):
@@ -87,12 +95,15 @@ class PlantsApi:
         """The object as it stands, None where there is none."""
         with translated():
             try:
-                answer = self._api.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, _request_timeout=TIMEOUT_S)
+                answer: Any = self._api.get_namespaced_custom_object(
+                    GROUP, VERSION, namespace, PLURAL, name, _preload_content=False, _request_timeout=TIMEOUT_S
+                )
+                body = answer.data
             except client.ApiException as error:
                 if error.status == NOT_FOUND:
                     return None
                 raise
-        return self._object(answer)
+        return _decoded(body, dict[str, Any])
 
     def pages(self) -> Iterator[ObjectPage]:
         """Every Plant of the cluster, page by page (at least one) of one consistent list: never more than `PAGE` objects in memory.
@@ -108,37 +119,40 @@ class PlantsApi:
             if not token:
                 return
 
-    def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
-        """Merges `status` into the object that has this uid and resourceVersion, and returns it as it stands then.
+    def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Mapping[str, Any]) -> Patched:
+        """Merges `status` into the object that has this uid and resourceVersion, and says what has become of it.
 
         Raises `ObjectChanged` where the object is another by now, or gone, and `StatusRefused`.
         """
         body = {"metadata": {"uid": uid, "resourceVersion": resource_version}, "status": status}
         with translated():
             try:
-                answer = self._api.patch_namespaced_custom_object_status(
-                    GROUP, VERSION, namespace, PLURAL, name, body, _content_type="application/merge-patch+json", _request_timeout=TIMEOUT_S
+                answer: Any = self._api.patch_namespaced_custom_object_status(
+                    GROUP,
+                    VERSION,
+                    namespace,
+                    PLURAL,
+                    name,
+                    body,
+                    _content_type="application/merge-patch+json",
+                    _preload_content=False,
+                    _request_timeout=TIMEOUT_S,
                 )
+                patched = _decoded(answer.data, _PatchedObject)
             except client.ApiException as error:
                 if error.status in (CONFLICT, NOT_FOUND):
                     raise ObjectChanged(f"{namespace}/{name}") from None
                 if error.status in (BAD_REQUEST, TOO_LARGE, UNPROCESSABLE):
                     raise StatusRefused(f"HTTP {error.status}: {_complaint(error)}") from None
                 raise
-        return self._object(answer)
+        return Patched(int(patched.metadata.resource_version), patched.status)
 
     def _page(self, token: str) -> dict[str, Any]:
         answer: Any = self._api.list_cluster_custom_object(
             GROUP, VERSION, PLURAL, limit=PAGE, _continue=token, _preload_content=False, _request_timeout=TIMEOUT_S
         )
         # The client's own way, by text and the standard library, takes three times as long, and holds the interpreter meanwhile.
-        return self._object(_decoded(answer.data))
-
-    @staticmethod
-    def _object(answer: object) -> dict[str, Any]:
-        if not isinstance(answer, dict):
-            raise KubernetesUnavailable("the API server answered with no object")
-        return answer
+        return _decoded(answer.data, dict[str, Any])
 
 
 class EventsApi:
@@ -154,8 +168,9 @@ class EventsApi:
         """
         with translated():
             try:
-                # The answer repeats what we said: it is not even parsed.
-                self._api.create_namespaced_event(namespace, body, _preload_content=False, _request_timeout=EVENT_TIMEOUT_S)
+                answer = self._api.create_namespaced_event(namespace, body, _preload_content=False, _request_timeout=EVENT_TIMEOUT_S)
+                # It repeats what we said and is not parsed, but read: else its connection would be closed, and each event make its own.
+                answer.drain_conn()
             except client.ApiException as error:
                 if error.status == CONFLICT:
                     return False
@@ -163,11 +178,22 @@ class EventsApi:
         return True
 
 
-def _decoded(body: bytes) -> object:
+class _PatchedMetadata(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str
+
+
+class _PatchedObject(msgspec.Struct, frozen=True):
+    """Of an answer, what `Patched` needs: spec and managedFields, most of it, are not made into objects."""
+
+    metadata: _PatchedMetadata
+    status: dict[str, Any] = {}
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError:
-        return None
+        raise KubernetesUnavailable("the API server answered with no object") from None
 
 
 @contextmanager

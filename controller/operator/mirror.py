@@ -6,10 +6,13 @@ What a patch brings that is worth telling is announced as events, once the API s
 other's way, and the object's resourceVersion in every patch keeps them right if it does not.
 """
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from itertools import islice
+from queue import SimpleQueue
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -18,13 +21,15 @@ import structlog
 from controller.domain.plant import JobType, PlantContext
 from controller.domain.schedule import next_slot
 from controller.metrics import Metrics
+from controller.operator.conditions import Standing
 from controller.operator.digest import digest
 from controller.operator.echoes import Echoes
 from controller.operator.events import Before, PlantEvent, events_between
-from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, PlantsApi
+from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, Patched, PlantsApi
 from controller.operator.merge_patch import merge_patch
 from controller.operator.resource import PlantResource, ResourceUnreadable
-from controller.operator.status_document import status_document
+from controller.operator.standings import Standings
+from controller.operator.status_document import renewed_document, replacing_patch, status_document
 from controller.storage.changes import ChangeListener
 from controller.storage.ports import MirrorAck, Store, Told
 
@@ -35,8 +40,8 @@ Announce = Callable[[PlantResource, Sequence[PlantEvent]], None]
 
 BATCH = 250
 """Plants leased at once: their patches take a second or two, well within the lease."""
-AT_ONCE = 4
-"""Requests under way. The API server answers after some milliseconds, and our own work on a plant is one or two."""
+AT_ONCE = 8
+"""Requests under way, each on a thread. The API server answers after some milliseconds, and our own work on a plant is one or two."""
 LEASE_S = 30.0
 TURN = timedelta(seconds=20)
 """Longest that a turn begins another request, half of it for reading: an API server that is slow must not make the loop look hung."""
@@ -71,6 +76,7 @@ class Mirror:
         self._at = at
         self._announce = announce
         self._echoes = echoes or Echoes({})
+        self._standings = Standings()
         self._requests = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="mirror")
         self._scanned_at: datetime | None = None
         self._backlog: dict[UUID, None] = {}
@@ -129,23 +135,34 @@ class Mirror:
     def _mirror(self, ids: Sequence[UUID], until: datetime) -> set[UUID]:
         """Mirrors leased plants: first the objects, then the rows, then the patches, so that no patch can carry an older row.
 
+        An object of which we know how our last patch has left it, and that this is what was told last, is not read: if it is another by
+        now, the patch's precondition finds that out. So only where numbers alone have changed, of which no event is made.
+
         Who is to be looked at again at once: their objects have changed meanwhile, or the time was up.
         """
         mirrored: list[MirrorAck] = []
         again, defect = set(ids), None
         try:
-            objects = self._objects(ids, again, until - TURN / 2)
-            rows, told = self._store.read(objects), self._store.told(objects)
+            rows, told = self._store.read(ids), self._store.told(ids)
+            known = self._known(rows, told)
+            again &= rows.keys()
+            unknown = [rows[plant_id] for plant_id in ids if plant_id in rows and plant_id not in known]
+            objects = self._objects(unknown, again, until - TURN / 2)
+            present = {plant_id: rows[plant_id] for plant_id in known} | (self._store.read(objects) if objects else {})
+            told |= self._store.told(objects) if objects else {}
             self._at("after-row-read")
 
             def patch(plant_id: UUID) -> MirrorAck | None:
-                return self._patch(rows.get(plant_id), objects[plant_id], told.get(plant_id))
+                if plant_id in known:
+                    return self._renew(present[plant_id], known[plant_id])
+                return self._patch(present.get(plant_id), objects[plant_id], told.get(plant_id))
 
-            for plant_id, done in self._at_once(list(objects), patch, until):
+            mirrorable = [plant_id for plant_id in ids if plant_id in known or plant_id in objects]
+            for plant_id, done in self._at_once(mirrorable, patch, until):
                 if isinstance(done, Exception):
                     # One plant holds up no other. It is tried again when its lease ends.
-                    plant, kind = f"{objects[plant_id].namespace}/{objects[plant_id].name}", type(done).__name__
-                    log.warning("plant_put_off", plant=plant, error=kind, message=str(done))
+                    declared, kind = rows[plant_id].declaration, type(done).__name__
+                    log.warning("plant_put_off", plant=f"{declared.namespace}/{declared.name}", error=kind, message=str(done))
                     again.discard(plant_id)
                     defect = done
                 elif done is not None:
@@ -153,23 +170,33 @@ class Mirror:
                     again.discard(plant_id)
         finally:
             self._store.acknowledge(mirrored, self._clock())
-            self._store.release(again)
+            if again:
+                self._store.release(again)
         if defect is not None:
             raise defect
         return again
 
-    def _objects(self, ids: Sequence[UUID], again: set[UUID], until: datetime) -> dict[UUID, PlantResource]:
-        """The plants' objects, as many as can be read by then.
+    def _known(self, rows: Mapping[UUID, PlantContext], told: Mapping[UUID, Told]) -> dict[UUID, Standing]:
+        """How those objects stand that need no reading. `told` was read after `rows`."""
+        found = {}
+        for plant_id, row in rows.items():
+            last = told.get(plant_id)
+            if last is None or last.digest is None or last.is_notable or row.deleted:
+                continue
+            standing = self._standings.at(plant_id, last.resource_version)
+            if standing is not None:
+                found[plant_id] = standing
+        return found
+
+    def _objects(self, rows: Sequence[PlantContext], again: set[UUID], until: datetime) -> dict[UUID, PlantResource]:
+        """The objects of these rows, as many as can be read by then.
 
         A row whose object is not there is taken out of `again`: it waits until its lease ends, for the watch or the next resync will
         tell what became of it.
         """
-        rows = self._store.read(ids)
-        again &= rows.keys()
         found = {}
-        # In the order of the lease: notable changes first.
-        present = [plant_id for plant_id in ids if plant_id in rows]
-        for plant_id, resource in self._at_once(present, lambda plant_id: self._object(rows[plant_id]), until):
+        by_id = {row.plant_id: row for row in rows}
+        for plant_id, resource in self._at_once(list(by_id), lambda plant_id: self._object(by_id[plant_id]), until):
             if isinstance(resource, Exception):
                 raise resource
             if resource is None:
@@ -179,25 +206,22 @@ class Mirror:
         return found
 
     def _at_once(self, plants: Sequence[UUID], work: Callable[[UUID], T], until: datetime) -> Iterator[tuple[UUID, T | Exception]]:
-        """What `work` says of each plant, or what it raised: some at once, in this order, those that were begun by then.
+        """What `work` says of each plant, or what it raised, as it ends: `AT_ONCE` under way, begun in this order, and the first by then.
 
         Raises what says that the API server is away or refuses us, once all that was begun has ended: what was patched is to be
         acknowledged, else its events would be lost.
         """
-        for first in range(0, len(plants), AT_ONCE):
-            if first and self._clock() >= until:
-                return
-            begun = [(plant_id, self._requests.submit(work, plant_id)) for plant_id in plants[first : first + AT_ONCE]]
-            outage = None
-            for plant_id, future in begun:
-                try:
-                    yield plant_id, future.result()
-                except (KubernetesUnavailable, KubernetesRefused) as error:
-                    outage = error
-                except Exception as error:  # noqa: BLE001 handed on
-                    yield plant_id, error
-            if outage is not None:
-                raise outage
+        round_ = _Round(plants, work, lambda: self._clock() >= until)
+        crew = [self._requests.submit(round_.work_off) for _ in range(min(AT_ONCE, len(plants)))]
+        try:
+            for _ in crew:
+                yield from iter(round_.ended.get, None)
+        finally:
+            round_.end()
+            for member in crew:
+                member.result()
+        if round_.outage is not None:
+            raise round_.outage
 
     def _object(self, row: PlantContext) -> PlantResource | None:
         body = None if row.deleted else self._api.get(row.declaration.namespace, row.declaration.name)
@@ -218,17 +242,37 @@ class Mirror:
         patch = merge_patch(resource.status, status)
         if not patch:
             return _acknowledgement(row, resource.resource_version, resource.status)
+        patched = self._sent(row, resource.resource_version, status, patch, agrees=self._echoes.agrees(resource, row.declaration))
+        if patched is None:
+            return None
+        self._tell(Before.of(resource.status, told), status, row, resource)
+        return _acknowledgement(row, patched.resource_version, patched.status, held_until(row, self._clock()))
+
+    def _renew(self, row: PlantContext, standing: Standing) -> MirrorAck | None:
+        """As `_patch`, for an object that agrees with its row and is not read. None where it has changed: then it is read."""
+        status = renewed_document(row, standing, self._clock())
+        patched = self._sent(row, standing.resource_version, status, replacing_patch(status), agrees=True)
+        if patched is None:
+            return None
+        return _acknowledgement(row, patched.resource_version, patched.status, held_until(row, self._clock()))
+
+    def _sent(
+        self, row: PlantContext, resource_version: int, status: Mapping[str, Any], patch: Mapping[str, Any], *, agrees: bool
+    ) -> Patched | None:
+        """Patches the object, if it has this resourceVersion, to show `status`. None where it has another, or is gone."""
+        declared = row.declaration
         try:
-            with self._echoes.expected(resource, row.declaration, status):
-                patched = self._api.patch_status(resource.namespace, resource.name, resource.uid, str(resource.resource_version), patch)
+            with self._echoes.expected(declared, status) if agrees else nullcontext():
+                patched = self._api.patch_status(declared.namespace, declared.name, declared.uid, str(resource_version), patch)
         except ObjectChanged:
+            self._standings.forget(row.plant_id)
             self._metrics.record_patch_conflict()
             return None
         self._metrics.record_patch()
-        self._echoes.note(resource, row.declaration, int(patched["metadata"]["resourceVersion"]))
-        self._tell(Before.of(resource.status, told), status, row, resource)
-        version, shown = int(patched["metadata"]["resourceVersion"]), patched.get("status", {})
-        return _acknowledgement(row, version, shown, held_until(row, self._clock()))
+        if agrees:
+            self._echoes.note(patched.resource_version)
+            self._standings.note(row.plant_id, patched.resource_version, status)
+        return patched
 
     def _tell(self, before: Before | None, status: Mapping[str, Any], row: PlantContext, resource: PlantResource) -> None:
         if before is None:
@@ -236,6 +280,47 @@ class Mirror:
             self._metrics.record_repair()
             return
         self._announce(resource, events_between(before, status, row, resource))
+
+
+class _Round:
+    """Plants that several threads work off together, each taking the next one when it is done with its last."""
+
+    def __init__(self, plants: Sequence[UUID], work: Callable[[UUID], T], is_over: Callable[[], bool]) -> None:
+        self.ended: SimpleQueue[tuple[UUID, Any] | None] = SimpleQueue()
+        """What each has come to, and None for each thread that is done."""
+        self.outage: Exception | None = None
+        self._lock = threading.Lock()
+        self._rest = list(reversed(plants))
+        self._first = len(plants)
+        self._work = work
+        self._is_over = is_over
+
+    def work_off(self) -> None:
+        try:
+            while (plant_id := self._next()) is not None:
+                self._work_on(plant_id)
+        finally:
+            self.ended.put(None)
+
+    def end(self) -> None:
+        with self._lock:
+            self._rest.clear()
+
+    def _work_on(self, plant_id: UUID) -> None:
+        try:
+            self.ended.put((plant_id, self._work(plant_id)))
+        except (KubernetesUnavailable, KubernetesRefused) as error:
+            self.outage = error
+            self.end()
+        except Exception as error:  # noqa: BLE001 handed on
+            self.ended.put((plant_id, error))
+
+    def _next(self) -> UUID | None:
+        """The first one always, so that every round brings something."""
+        with self._lock:
+            if not self._rest or (len(self._rest) < self._first and self._is_over()):
+                return None
+            return self._rest.pop()
 
 
 def held_until(row: PlantContext, now: datetime) -> datetime:

@@ -11,7 +11,7 @@ from typing import Any
 from controller.domain.generation import expected_today_kwh
 from controller.domain.plant import Alert, AlertState, Integration, PlantContext, Snapshot, Status
 from controller.domain.schedule import local_date
-from controller.operator.conditions import accepted_conditions, refused_conditions
+from controller.operator.conditions import Standing, accepted_conditions, refused_conditions, renewed_conditions
 from controller.operator.instants import rfc3339
 from controller.operator.resource import PlantResource, Refusal
 from integrations.contract import Severity
@@ -22,6 +22,13 @@ ALERT_MESSAGE_MAX = 512
 EXPLAIN_MAX = 20
 EXPLAIN_TEXT_MAX = 512
 
+OPTIONAL = (
+    *("since", "lastPollTime", "lastSuccessTime", "nextPollTime", "lastHandledPollRequest", "lastSeenTime", "currentPowerW", "today"),
+    *("totalEnergyKWh", "display"),
+)
+OPTIONAL_WITHIN = {"today": ("energyKWh", "peakPowerW", "expectedKWh", "specificYield"), "display": ("power", "today")}
+"""What one status of a plant may have and the next may not; lists are replaced as wholes. A test compares with the CRD."""
+
 _WORST_FIRST = {severity: rank for rank, severity in enumerate((Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW))}
 
 
@@ -30,6 +37,21 @@ def status_document(plant: PlantContext, resource: PlantResource, now: datetime)
 
     Fields without a value are absent. Power is rounded to 0.1 W and energy to 1 Wh, instants are cut to seconds.
     """
+    return _document(plant, accepted_conditions(plant, resource, now), now)
+
+
+def renewed_document(plant: PlantContext, standing: Standing, now: datetime) -> dict[str, Any]:
+    """As `status_document`, for an object that is as our last patch of it left it, without a look at it."""
+    return _document(plant, renewed_conditions(plant, standing, now), now)
+
+
+def replacing_patch(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch (RFC 7396) that makes `document` of whatever status of ours: null for every field that it does not have."""
+    inner = {name: {**dict.fromkeys(fields), **document[name]} for name, fields in OPTIONAL_WITHIN.items() if name in document}
+    return {**dict.fromkeys(OPTIONAL), **document, **inner}
+
+
+def _document(plant: PlantContext, conditions: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
     live = plant.live
     today = _today(plant, now)
     return _present(
@@ -52,7 +74,7 @@ def status_document(plant: PlantContext, resource: PlantResource, now: datetime)
             "openAlerts": _open_alerts(plant.alerts),
             "alerts": _alerts(plant.alerts),
             "explain": [sentence[:EXPLAIN_TEXT_MAX] for sentence in live.explain[:EXPLAIN_MAX]],
-            "conditions": accepted_conditions(plant, resource, now),
+            "conditions": conditions,
         }
     )
 

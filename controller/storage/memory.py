@@ -436,7 +436,7 @@ def _context(row: Row) -> PlantContext:
 def _told(row: Row) -> Told:
     alerts = (row.alerts[alert_id] for alert_id in row.told_alerts or () if alert_id in row.alerts)
     ended = sorted((alert for alert in alerts if not alert.is_active), key=lambda alert: (alert.opened_at, alert.id))
-    return Told(row.books.digest, row.told_alerts, tuple(ended))
+    return Told(row.books.digest, row.told_alerts, tuple(ended), row.books.resource_version, row.is_notable)
 
 
 def _shares(rows: Sequence[Row], limit: int, at_most: Mapping[Brand, int]) -> list[Row]:

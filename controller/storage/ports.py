@@ -59,6 +59,10 @@ class Told(msgspec.Struct, frozen=True):
     """The alerts active then; None where that is not known."""
     ended: tuple[Alert, ...] = ()
     """Those of them that are resolved by now."""
+    resource_version: int = 0
+    """Of the object after the patch that was acknowledged last; 0 where there was none."""
+    is_notable: bool = False
+    """Whether more has changed since than numbers (PROTOCOL 27)."""
 
 
 class MirrorBooks(msgspec.Struct, frozen=True):

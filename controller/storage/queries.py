@@ -574,6 +574,8 @@ FROM (
         p.plant_id,
         p.mirrored_digest AS digest,
         p.mirrored_alerts AS alerts,
+        p.mirrored_resource_version AS resource_version,
+        p.notable_version > p.mirrored_version AS is_notable,
         coalesce(
             (
                 SELECT json_agg(alert)

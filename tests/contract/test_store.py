@@ -940,12 +940,12 @@ def acknowledge(world: World, plant_id: UUID, resource_version: int = 11) -> Pla
 
 def test_the_alerts_that_were_told_are_remembered_and_which_of_them_have_ended(world: World) -> None:
     plant_id = world.apply()
-    assert world.store.told([plant_id]) == {plant_id: Told(None, None)}
+    assert world.store.told([plant_id]) == {plant_id: Told(None, None, is_notable=True)}
     assert world.store.told([]) == {}
     acknowledge(world, plant_id)
-    assert world.store.told([plant_id]) == {plant_id: Told("digest", ())}
+    assert world.store.told([plant_id]) == {plant_id: Told("digest", (), resource_version=11)}
     world.poll(NOW, seen(NOW, alarm("1"), alarm("2")))
-    assert world.store.told([plant_id]) == {plant_id: Told("digest", ())}, "these have opened since"
+    assert world.store.told([plant_id]) == {plant_id: Told("digest", (), resource_version=11, is_notable=True)}, "these have opened since"
     active = acknowledge(world, plant_id, 12).alerts
     world.poll(NOW + HOUR, seen(NOW + HOUR, alarm("2"), alarm("3")))
     told = world.store.told([plant_id])[plant_id]
@@ -961,7 +961,7 @@ def test_another_object_of_a_plant_has_been_told_nothing(world: World) -> None:
     acknowledge(world, plant_id)
     world.store.delete(ROOF.namespace, ROOF.name, ROOF.uid, 20, NOW)
     world.apply(replace(ROOF, uid="uid-again"), version=21)
-    assert world.store.told([plant_id]) == {plant_id: Told(None, None)}
+    assert world.store.told([plant_id]) == {plant_id: Told(None, None, is_notable=True)}
 
 
 def test_an_object_that_was_refused_meanwhile_has_been_told_its_alerts_and_no_status(world: World) -> None:
@@ -970,7 +970,7 @@ def test_an_object_that_was_refused_meanwhile_has_been_told_its_alerts_and_no_st
     (active,) = acknowledge(world, plant_id).alerts
     world.store.delete(ROOF.namespace, ROOF.name, ROOF.uid, 20, NOW)
     world.apply(replace(ROOF, generation=2), version=21)
-    assert world.store.told([plant_id]) == {plant_id: Told(None, (active.id,))}
+    assert world.store.told([plant_id]) == {plant_id: Told(None, (active.id,), resource_version=11, is_notable=True)}
 
 
 def test_a_deleted_plant_is_not_mirrored(world: World) -> None:

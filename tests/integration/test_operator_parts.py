@@ -21,6 +21,7 @@ from controller.operator.kubernetes_api import (
     KubernetesRefused,
     KubernetesUnavailable,
     ObjectChanged,
+    Patched,
     PlantsApi,
     StatusRefused,
     load_configuration,
@@ -72,7 +73,7 @@ class Plants:
         assert found is not None
         return found
 
-    def patch(self, body: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    def patch(self, body: dict[str, Any], status: dict[str, Any]) -> Patched:
         metadata = body["metadata"]
         return self.api.patch_status("default", metadata["name"], metadata["uid"], metadata["resourceVersion"], status)
 
@@ -88,7 +89,8 @@ def plants(cluster: ControlPlane, operator_kubeconfig: Path) -> Plants:
 def test_a_status_is_patched_only_into_the_version_that_was_read(plants: Plants) -> None:
     body = plants.create("roof")
     patched = plants.patch(body, {"health": "GREEN"})
-    assert patched["status"]["health"] == "GREEN"
+    assert patched.status["health"] == "GREEN"
+    assert str(patched.resource_version) == plants.get("roof")["metadata"]["resourceVersion"]
     with pytest.raises(ObjectChanged):
         plants.patch(body, {"health": "RED"})
     assert plants.get("roof")["status"]["health"] == "GREEN"
@@ -242,7 +244,7 @@ def test_a_change_whose_row_is_locked_when_it_is_announced_is_not_left_to_the_sc
 class Picky(PlantsApi):
     """An API server that will not take the status of one plant: such a document cannot be made from the outside."""
 
-    def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Any) -> dict[str, Any]:
+    def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Any) -> Patched:
         return super().patch_status(namespace, name, uid, resource_version, {"health": "PURPLE"} if name == "bad" else status)
 
 

@@ -20,7 +20,7 @@ from controller.domain.plant import Alert, AlertState, AlertType, Integration, R
 from controller.metrics import Metrics
 from controller.operator.event_poster import event_name
 from controller.operator.events import EventReason, PlantEvent
-from controller.operator.kubernetes_api import ObjectChanged, PlantsApi
+from controller.operator.kubernetes_api import ObjectChanged, Patched, PlantsApi
 from controller.operator.mirror import LEASE_S, Mirror
 from controller.operator.resource import PlantResource
 from controller.storage.changes import ChangeListener
@@ -28,6 +28,7 @@ from controller.storage.memory import MemoryStore
 from controller.storage.ports import MirrorAck
 from integrations.contract import Severity
 from tests.unit.operator.plants import NOW, body
+from tests.unit.operator.test_merge_patch import applied
 
 REASONS = {
     Status.GREEN: Reason.REPORTING,
@@ -47,11 +48,11 @@ class Cluster:
     def get(self, namespace: str, name: str) -> dict[str, Any]:
         return deepcopy(self.body)
 
-    def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Mapping[str, Any]) -> dict[str, Any]:
+    def patch_status(self, namespace: str, name: str, uid: str, resource_version: str, status: Mapping[str, Any]) -> Patched:
         if resource_version != self.body["metadata"]["resourceVersion"]:
             raise ObjectChanged(name)
-        self.write(merged(self.body.get("status", {}), status))
-        return deepcopy(self.body)
+        self.write(applied(status, self.body.get("status", {})))
+        return Patched(self.resource.resource_version, deepcopy(self.body["status"]))
 
     def write(self, status: Mapping[str, Any]) -> None:
         self.body["status"] = deepcopy(dict(status))
@@ -60,19 +61,6 @@ class Cluster:
     @property
     def resource(self) -> PlantResource:
         return PlantResource.parse(self.body)
-
-
-def merged(old: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """RFC 7396."""
-    result = dict(old)
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        elif isinstance(value, Mapping) and isinstance(result.get(name), Mapping):
-            result[name] = merged(result[name], value)
-        else:
-            result[name] = value
-    return result
 
 
 class Forgetful(MemoryStore):
