@@ -95,6 +95,7 @@ class Move(NamedTuple):
 
 
 _DECODER = msgspec.json.Decoder(File)
+_ENCODER = msgspec.json.Encoder()
 Pointer = tuple[str, ...]
 
 
@@ -172,33 +173,35 @@ class Recording:
         return moved
 
 
-class Template(NamedTuple):
+class Template(msgspec.Struct, frozen=True):
     """An answer, cut where the recorded plant's id stands in it."""
 
-    status: int
+    recorded: VendorResponse
     parts: tuple[bytes, ...]
     bare: tuple[bool, ...]
     """Of the id between each two parts: whether it stands there as a JSON number. Only a number replaces it as one."""
 
     @classmethod
     def of(cls, answer: VendorResponse, places_of_id: re.Pattern[bytes]) -> "Template":
-        parts, bare, end = [], [], 0
+        parts: list[bytes] = []
+        bare: list[bool] = []
+        end = 0
         for found in places_of_id.finditer(answer.body):
             parts.append(answer.body[end : found.start()])
             bare.append(not found[0].startswith(b'"'))
             end = found.end()
-        return cls(answer.status, (*parts, answer.body[end:]), tuple(bare))
+        return cls(answer, (*parts, answer.body[end:]), tuple(bare))
 
     def of_plant(self, plant_id: str) -> VendorResponse:
         """The answer about the plant of this id."""
         if not self.bare:
-            return VendorResponse(status=self.status, body=self.parts[0])
-        quoted = msgspec.json.encode(plant_id)
-        if not any(self.bare):
-            return VendorResponse(status=self.status, body=quoted.join(self.parts))
+            return self.recorded
+        quoted = _ENCODER.encode(plant_id)
+        if True not in self.bare:
+            return VendorResponse(self.recorded.status, quoted.join(self.parts))
         number = plant_id.encode() if _is_json_integer(plant_id) else quoted
-        ids = (number if is_bare else quoted for is_bare in self.bare)
-        return VendorResponse(status=self.status, body=self.parts[0] + b"".join(map(bytes.__add__, ids, self.parts[1:])))
+        ids = [number if is_bare else quoted for is_bare in self.bare]
+        return VendorResponse(self.recorded.status, self.parts[0] + b"".join(map(bytes.__add__, ids, self.parts[1:])))
 
 
 def _zone(name: str) -> ZoneInfo:
