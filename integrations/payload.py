@@ -57,9 +57,9 @@ def truth(raw: Loose) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get((text(raw, 8) or "").lower())
 
 
-WATTS: Mapping[str, float] = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9}
-KILOWATT_HOURS: Mapping[str, float] = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "gwh": 1e6, "twh": 1e9}
-"""Unit texts in lower case: vendors disagree on "kWh" and "KWh", and none reports milliwatts."""
+WATTS: Mapping[str, float] = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9, "W": 1.0, "kW": 1e3}
+KILOWATT_HOURS: Mapping[str, float] = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "gwh": 1e6, "twh": 1e9, "kWh": 1.0, "MWh": 1e3}
+"""Unit texts in lower case: vendors disagree on "kWh" and "KWh", and none reports milliwatts. The commonest also as they are written."""
 
 
 def scaled(raw: Loose, unit: Loose, scales: Mapping[str, float], default_unit: str) -> float | None:
@@ -70,8 +70,10 @@ def scaled(raw: Loose, unit: Loose, scales: Mapping[str, float], default_unit: s
     value = number(raw)
     if value is None:
         return None
-    name = default_unit if unit in (None, "", "null") else unit
-    factor = scales.get(name.strip().lower()) if type(name) is str else None
+    factor = scales.get(unit) if type(unit) is str else None
+    if factor is None:
+        name = default_unit if unit in (None, "", "null") else unit
+        factor = scales.get(name.strip().lower()) if type(name) is str else None
     if factor is None:
         return None
     value *= factor
@@ -168,10 +170,7 @@ def _epoch(raw: Loose) -> datetime | None:
     value = number(raw)
     if value is None:
         return None
-    return _instant(value / 1000 if value > 1e11 else value)
-
-
-def _instant(seconds: float) -> datetime | None:
+    seconds = value / 1000 if value > 1e11 else value
     return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _LAST_SECOND else None
 
 

@@ -142,7 +142,7 @@ def alert_list(response: VendorResponse, plant_id: str | None = None) -> AlarmPa
         raise missing(VENDOR, "list of alerts")
     rows = found or []
     ours = of_plant(rows, lambda row: row.station_id, plant_id, VENDOR)
-    return AlarmPage(alarms=tuple(_alarm(row) for row in ours), rows=len(rows), total=counted)
+    return AlarmPage(alarms=tuple([_alarm(row) for row in ours]), rows=len(rows), total=counted)
 
 
 def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer]) -> Answer:
