@@ -156,7 +156,7 @@ def of_plant(rows: Sequence[Row], id_of: Callable[[Row], Loose], plant_id: str |
         if len(ids) > 1:
             raise several_plants(vendor, ids)
         return list(rows)
-    ours = [row for row in rows if same_id(id_of(row), plant_id)]
+    ours = [row for row in rows if (named := id_of(row)) is None or same_id(named, plant_id)]
     if rows and not ours:
         raise other_plant(vendor)
     return ours

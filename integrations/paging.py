@@ -1,7 +1,8 @@
 """Alarm lists come in pages. Pure but for the exchanges that `fetch` makes; called by the adapters."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from integrations.contract import Alarm, AlarmList
 
@@ -9,7 +10,7 @@ MAX_PAGES = 5
 """Bounds the exchanges of one look-up. A list longer than this is cut and says so (`complete` is False)."""
 
 
-class AlarmPage(NamedTuple):
+class AlarmPage(msgspec.Struct, frozen=True):
     """One page as read."""
 
     alarms: tuple[Alarm, ...]

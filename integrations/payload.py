@@ -13,8 +13,11 @@ from typing import Any
 Loose = Any
 """A field that vendors send now as a number, now as text, now as junk: read it with `number`, `text` or one of the instants."""
 
-_LAST_INSTANT = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""This and earlier instants mean that there is none."""
+_END = datetime(9999, 1, 1, tzinfo=UTC)
 """Later instants cannot be shown in every zone without overflowing."""
+_LAST_SECOND = _END.timestamp()
 _EXACT = 1 << 53
 """Whole numbers up to this are the same as floats."""
 
@@ -54,9 +57,9 @@ def truth(raw: Loose) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get((text(raw, 8) or "").lower())
 
 
-WATTS: Mapping[str, float] = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9}
-KILOWATT_HOURS: Mapping[str, float] = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "gwh": 1e6, "twh": 1e9}
-"""Unit texts in lower case: vendors disagree on "kWh" and "KWh", and none reports milliwatts."""
+WATTS: Mapping[str, float] = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9, "W": 1.0, "kW": 1e3}
+KILOWATT_HOURS: Mapping[str, float] = {"wh": 1e-3, "kwh": 1.0, "mwh": 1e3, "gwh": 1e6, "twh": 1e9, "kWh": 1.0, "MWh": 1e3}
+"""Unit texts in lower case: vendors disagree on "kWh" and "KWh", and none reports milliwatts. The commonest also as they are written."""
 
 
 def scaled(raw: Loose, unit: Loose, scales: Mapping[str, float], default_unit: str) -> float | None:
@@ -67,9 +70,14 @@ def scaled(raw: Loose, unit: Loose, scales: Mapping[str, float], default_unit: s
     value = number(raw)
     if value is None:
         return None
-    name = default_unit if unit in (None, "", "null") else unit
-    factor = scales.get(name.strip().lower()) if type(name) is str else None
-    return None if factor is None else _finite(value * factor)
+    factor = scales.get(unit) if type(unit) is str else None
+    if factor is None:
+        name = default_unit if unit in (None, "", "null") else unit
+        factor = scales.get(name.strip().lower()) if type(name) is str else None
+    if factor is None:
+        return None
+    value *= factor
+    return value if math.isfinite(value) else None
 
 
 _WITH_UNIT = re.compile(r"\s*([+-]?\d{1,15}(?:\.\d{1,9})?)\s*\(?\s*([A-Za-z]{1,4})\s*\)?\s*", re.ASCII)
@@ -83,8 +91,11 @@ def measured(raw: Loose, scales: Mapping[str, float]) -> float | None:
 
 def total(values: Iterable[float | None]) -> float | None:
     """The sum of what is there; None when nothing is (a missing power is not 0)."""
-    known = [value for value in values if value is not None]
-    return _finite(sum(known)) if known else None
+    summed, is_known = 0.0, False
+    for value in values:
+        if value is not None:
+            summed, is_known = summed + value, True
+    return summed if is_known and math.isfinite(summed) else None
 
 
 def complete_total(values: Iterable[float | None]) -> float | None:
@@ -159,11 +170,8 @@ def _epoch(raw: Loose) -> datetime | None:
     value = number(raw)
     if value is None:
         return None
-    return _instant(value / 1000 if value > 1e11 else value)
-
-
-def _instant(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _LAST_INSTANT else None
+    seconds = value / 1000 if value > 1e11 else value
+    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _LAST_SECOND else None
 
 
 _LOCAL_TIME = re.compile(
@@ -173,25 +181,37 @@ _LOCAL_TIME = re.compile(
 
 def us_time(raw: Loose, zone: tzinfo) -> datetime | None:
     """`MM/dd/yyyy HH:mm:ss` in a zone, to UTC; blanks within are forgiven (one real capture has "17: 06: 27")."""
-    return local_time(raw, zone, "MM/dd/yyyy")
+    return _local_time(raw, zone, _MONTH_FIRST)
 
 
 def local_time(raw: Loose, zone: tzinfo, date_format: str) -> datetime | None:
     """A local text in a zone, to UTC: a date in a format such as `dd/MM/yyyy` or `MM.dd.yyyy`, or with the year first, and `HH:mm:ss`."""
+    letters = [letter for letter in dict.fromkeys(date_format) if letter in "yMd"]
+    return _local_time(raw, zone, (letters.index("y"), letters.index("M"), letters.index("d")) if len(letters) == 3 else None)
+
+
+_DateOrder = tuple[int, int, int]
+"""Which of a date's three numbers is the year, the month, the day."""
+_YEAR_FIRST: _DateOrder = (0, 1, 2)
+_MONTH_FIRST: _DateOrder = (2, 0, 1)
+
+
+def _local_time(raw: Loose, zone: tzinfo, order: _DateOrder | None) -> datetime | None:
+    """With `order` None, only a date that begins with its year can be read."""
     match = _LOCAL_TIME.fullmatch(raw) if type(raw) is str and len(raw) <= 40 else None
     if match is None:
         return None
-    first, _, second, third, *clock = match.groups()
-    order = "yMd" if len(first) > 2 else "".join(dict.fromkeys(letter for letter in date_format if letter in "yMd"))
-    if sorted(order) != ["M", "d", "y"]:
+    first, _, second, third, hour, minute, seconds = match.groups()
+    if len(first) > 2:
+        order = _YEAR_FIRST
+    if order is None:
         return None
-    part = dict(zip(order, map(int, (first, second, third)), strict=True))
-    hour, minute, seconds = map(int, clock)
+    part, (year, month, day) = (int(first), int(second), int(third)), order
     try:
-        moment = datetime(part["y"], part["M"], part["d"], hour, minute, seconds, tzinfo=zone).astimezone(UTC)
+        moment = datetime(part[year], part[month], part[day], int(hour), int(minute), int(seconds), tzinfo=zone).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment if 0 < moment.timestamp() < _LAST_INSTANT else None
+    return moment if _EPOCH < moment < _END else None
 
 
 def iso_date(raw: Loose) -> date | None:
@@ -218,18 +238,23 @@ _US_DATE = re.compile(r"\s*(\d{1,2})/(\d{1,2})/(\d{4})(?:\s[\d:\s]*)?", re.ASCII
 
 def calendar_date(year: Loose, month: Loose, day: Loose) -> date | None:
     """A date in three fields."""
-    parts = whole(year), whole(month), whole(day)
-    if None in parts:
-        return None
+    if not (type(year) is type(month) is type(day) is int):
+        year, month, day = whole(year), whole(month), whole(day)
+        if year is None or month is None or day is None:
+            return None
     try:
-        return date(*parts)  # type: ignore[arg-type]
+        return date(year, month, day)
     except (ValueError, OverflowError):
         return None
 
 
 def newest(instants: Iterable[datetime | None]) -> datetime | None:
     """The latest of those that are there."""
-    return max((instant for instant in instants if instant is not None), default=None)
+    latest = None
+    for instant in instants:
+        if instant is not None and (latest is None or instant > latest):
+            latest = instant
+    return latest
 
 
 def months(first: date, last: date) -> list[date]:

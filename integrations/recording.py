@@ -8,7 +8,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -69,10 +69,10 @@ class File(msgspec.Struct, forbid_unknown_fields=True):
     counters: dict[str, dict[str, Counter]] = {}
 
 
-class Selector(NamedTuple):
+class Selector(msgspec.Struct, frozen=True):
     """A key of `answers`, taken apart."""
 
-    key: str
+    timeline: "Timeline"
     conditions: tuple[tuple[str, str], ...]
 
     def accepts(self, body: Mapping[str, Any]) -> bool:
@@ -95,6 +95,7 @@ class Move(NamedTuple):
 
 
 _DECODER = msgspec.json.Decoder(File)
+_ENCODER = msgspec.json.Encoder()
 Pointer = tuple[str, ...]
 
 
@@ -110,32 +111,31 @@ class Recording:
             raise ValueError(f"no answers for {', '.join(sorted(unanswered))}")
         self._recorded = file.recorded
         self._zone = _zone(file.recorded.timezone)
-        self._timelines = {key: Timeline(key, frames, file) for key, frames in file.answers.items()}
         self._selectors: dict[str, list[Selector]] = {}
-        for key in file.answers:
+        for key, frames in file.answers.items():
             path, _, query = key.partition("?")
             conditions = tuple((name, value) for name, _, value in (part.partition("=") for part in query.split("&") if part))
-            self._selectors.setdefault(path, []).append(Selector(key, conditions))
+            self._selectors.setdefault(path, []).append(Selector(Timeline(key, frames, file), conditions))
         for selectors in self._selectors.values():
             selectors.sort(key=lambda selector: -len(selector.conditions))
         recorded_id = file.recorded.vendor_plant_id
         self._places_of_id = _places_of_id(recorded_id, stored)
         self._moved: OrderedDict[tuple[object, ...], VendorResponse] = OrderedDict()
         self._moving = threading.Lock()
-        self._latest: dict[tuple[str, str], tuple[int, Template]] = {}
+        self._latest: dict[tuple[str, str], Template] = {}
 
     def answer(self, request: VendorRequest, plant: PlantRef, now: datetime) -> VendorResponse:
         """The recorded answer as of `now`. Raises the AdapterError of a frame that has none."""
         timeline = self._timeline(request)
         if timeline is None:
             return _NO_SUCH_PATH
-        asked, second = (timeline.key, plant.timezone.key), int(now.timestamp())
+        asked = (timeline.key, plant.timezone.key)
         latest = self._latest.get(asked)
-        if latest is None or latest[0] != second:
+        if latest is None or not latest.since <= now < latest.until:
             # Frames begin on whole seconds, so within one the answer is one: a batch of plants finds it here.
             answer = self._answer_to_any(timeline, plant.timezone, now)
-            latest = self._latest[asked] = (second, Template.of(answer, self._places_of_id))
-        return latest[1].of_plant(plant.vendor_plant_id)
+            latest = self._latest[asked] = Template.of(answer, self._places_of_id, now)
+        return latest.of_plant(plant.vendor_plant_id)
 
     def _answer_to_any(self, timeline: "Timeline", zone: ZoneInfo, now: datetime) -> VendorResponse:
         """The answer with the recorded plant's id still in it."""
@@ -150,7 +150,7 @@ class Recording:
     def _timeline(self, request: VendorRequest) -> "Timeline | None":
         for selector in self._selectors.get(request.path, ()):
             if not selector.conditions or selector.accepts(request.body):
-                return self._timelines[selector.key]
+                return selector.timeline
         return None
 
     def _cached(self, timeline: "Timeline", index: int, day: date, zone: ZoneInfo, now: datetime) -> VendorResponse:
@@ -172,33 +172,38 @@ class Recording:
         return moved
 
 
-class Template(NamedTuple):
-    """An answer, cut where the recorded plant's id stands in it."""
+class Template(msgspec.Struct, frozen=True):
+    """What is answered within one second, cut where the recorded plant's id stands in it."""
 
-    status: int
+    since: datetime
+    until: datetime
+    recorded: VendorResponse
     parts: tuple[bytes, ...]
     bare: tuple[bool, ...]
     """Of the id between each two parts: whether it stands there as a JSON number. Only a number replaces it as one."""
 
     @classmethod
-    def of(cls, answer: VendorResponse, places_of_id: re.Pattern[bytes]) -> "Template":
-        parts, bare, end = [], [], 0
+    def of(cls, answer: VendorResponse, places_of_id: re.Pattern[bytes], now: datetime) -> "Template":
+        parts: list[bytes] = []
+        bare: list[bool] = []
+        end = 0
         for found in places_of_id.finditer(answer.body):
             parts.append(answer.body[end : found.start()])
             bare.append(not found[0].startswith(b'"'))
             end = found.end()
-        return cls(answer.status, (*parts, answer.body[end:]), tuple(bare))
+        since = now.astimezone(UTC).replace(microsecond=0)
+        return cls(since, since + timedelta(seconds=1), answer, (*parts, answer.body[end:]), tuple(bare))
 
     def of_plant(self, plant_id: str) -> VendorResponse:
         """The answer about the plant of this id."""
         if not self.bare:
-            return VendorResponse(status=self.status, body=self.parts[0])
-        quoted = msgspec.json.encode(plant_id)
-        if not any(self.bare):
-            return VendorResponse(status=self.status, body=quoted.join(self.parts))
+            return self.recorded
+        quoted = _ENCODER.encode(plant_id)
+        if True not in self.bare:
+            return VendorResponse(self.recorded.status, quoted.join(self.parts))
         number = plant_id.encode() if _is_json_integer(plant_id) else quoted
-        ids = (number if is_bare else quoted for is_bare in self.bare)
-        return VendorResponse(status=self.status, body=self.parts[0] + b"".join(map(bytes.__add__, ids, self.parts[1:])))
+        ids = [number if is_bare else quoted for is_bare in self.bare]
+        return VendorResponse(self.recorded.status, self.parts[0] + b"".join(map(bytes.__add__, ids, self.parts[1:])))
 
 
 def _zone(name: str) -> ZoneInfo:

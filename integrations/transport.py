@@ -60,21 +60,11 @@ class FixtureTransport:
         The exchange raises AdapterError: VENDOR_ERROR for a scenario that is not recorded or whose file is unusable, NETWORK_TIMEOUT where
         the recording says that nothing came back.
         """
-        observer = self._observe
 
         def exchange(request: VendorRequest) -> VendorResponse:
-            if observer is None:
-                return self._answer(brand, scenario, plant, request)
-            observer.started(tag, brand, plant, request)
-            try:
-                answer = self._answer(brand, scenario, plant, request)
-            except BaseException as error:
-                observer.ended(tag, brand, plant, request, error)
-                raise
-            observer.ended(tag, brand, plant, request, None)
-            return answer
+            return self._answer(brand, scenario, plant, request)
 
-        return exchange
+        return exchange if self._observe is None else _observed(exchange, self._observe, tag, brand, plant)
 
     def scenarios(self, brand: Brand) -> list[str]:
         """The recorded scenarios of a brand, sorted."""
@@ -106,3 +96,17 @@ class FixtureTransport:
         except (OSError, ValueError) as error:
             message = f"the recording {brand.slug}/{scenario}.json is unusable: {error}"
             raise AdapterError(AdapterErrorType.VENDOR_ERROR, message) from error
+
+
+def _observed(exchange: Exchange, observer: ExchangeObserver, tag: str, brand: Brand, plant: PlantRef) -> Exchange:
+    def observed(request: VendorRequest) -> VendorResponse:
+        observer.started(tag, brand, plant, request)
+        try:
+            answer = exchange(request)
+        except BaseException as error:
+            observer.ended(tag, brand, plant, request, error)
+            raise
+        observer.ended(tag, brand, plant, request, None)
+        return answer
+
+    return observed

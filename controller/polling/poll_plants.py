@@ -214,7 +214,8 @@ class PollPlants:
         Raises `LeaseLost`, `BudgetSpent`.
         """
         try:
-            plant, adapter, send = plant_ref(context), self._adapters[job.brand], self._way(job, context)
+            plant, adapter = plant_ref(context), self._adapters[job.brand]
+            send = self._transport.for_plant(job.brand, context.declaration.scenario, plant, f"{job.plant_id}|{job.attempt}")
         except Exception as error:
             log.exception("plant_cannot_be_asked", plant_id=str(job.plant_id), brand=job.brand)
             return Failed(PollError.UNKNOWN_ERROR, f"unexpected {type(error).__name__} before the first exchange")
@@ -225,9 +226,6 @@ class PollPlants:
             return ask_vendor(job, plant, adapter, self._guarded(send, lease, allowance), now)
         finally:
             allowance.settle()
-
-    def _way(self, job: Job, context: PlantContext) -> Exchange:
-        return self._transport.for_plant(job.brand, context.declaration.scenario, plant_ref(context), f"{job.plant_id}|{job.attempt}")
 
     def _guarded(self, send: Exchange, lease: Lease, allowance: Allowance) -> Exchange:
         """The plant's way to the vendor, open only while the budget lasts and the lease holds (PROTOCOL 22)."""

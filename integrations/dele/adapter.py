@@ -56,7 +56,9 @@ def _read_inverters(plant: PlantRef, exchange: Exchange) -> DeviceEnergies:
     serials = normalise.station_device(client.station_device(exchange, plant), plant.vendor_plant_id)
     batches = [serials[start : start + client.DEVICES_PER_REQUEST] for start in range(0, len(serials), client.DEVICES_PER_REQUEST)]
     parts = [normalise.device_latest(client.device_latest(exchange, batch), batch) for batch in batches]
+    if len(parts) == 1:
+        return parts[0]
     return DeviceEnergies(
-        today_energy_kwh=complete_total(part.today_energy_kwh for part in parts),
-        total_energy_kwh=complete_total(part.total_energy_kwh for part in parts),
+        today_energy_kwh=complete_total([part.today_energy_kwh for part in parts]),
+        total_energy_kwh=complete_total([part.total_energy_kwh for part in parts]),
     )

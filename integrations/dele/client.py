@@ -21,6 +21,8 @@ DEVICE_PAGE_SIZE = 50
 ALERT_PAGE_SIZE = 200
 ALERT_WINDOW = timedelta(days=180)
 """The vendor's longest."""
+_ALERT_WINDOW_S = ALERT_WINDOW // timedelta(seconds=1)
+_ONE_DAY = timedelta(days=1)
 
 
 def station_latest(exchange: Exchange, plant: PlantRef) -> VendorResponse:
@@ -33,7 +35,7 @@ def station_history(exchange: Exchange, plant: PlantRef, first: date, last: date
         "stationId": _station_id(plant),
         "granularity": BY_DAY,
         "startAt": first.isoformat(),
-        "endAt": (last + timedelta(days=1)).isoformat(),
+        "endAt": (last + _ONE_DAY).isoformat(),
     }
     return exchange(VendorRequest(STATION_HISTORY, body))
 
@@ -48,10 +50,11 @@ def device_latest(exchange: Exchange, serials: Sequence[str]) -> VendorResponse:
 
 
 def alert_list(exchange: Exchange, plant: PlantRef, now: datetime, page: int) -> VendorResponse:
+    end = int(now.timestamp())
     body = {
         "stationId": _station_id(plant),
-        "startTimestamp": int((now - ALERT_WINDOW).timestamp()),
-        "endTimestamp": int(now.timestamp()),
+        "startTimestamp": end - _ALERT_WINDOW_S,
+        "endTimestamp": end,
         "page": page,
         "size": ALERT_PAGE_SIZE,
     }

@@ -4,9 +4,8 @@ Answers are flat: the data stands beside `code` and `success`. Most name no plan
 Each function raises AdapterError.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -61,7 +60,7 @@ TODAY = ("DailyActiveProduction", "Etdy_ge1")
 """Keys of device points: Deye's, SOLARMAN's."""
 
 
-class StationLatest(NamedTuple):
+class StationLatest(msgspec.Struct, frozen=True):
     """What `/station/latest` says. There are no energies in it, save `generationTotal` in some answers."""
 
     last_seen_at: datetime | None = None
@@ -70,7 +69,7 @@ class StationLatest(NamedTuple):
     total_energy_kwh: float | None = None
 
 
-class DeviceEnergies(NamedTuple):
+class DeviceEnergies(msgspec.Struct, frozen=True):
     """What `/device/latest` says of some inverters together; None as soon as one of them keeps silent."""
 
     today_energy_kwh: float | None
@@ -110,8 +109,7 @@ def station_device(response: VendorResponse, plant_id: str | None) -> list[str]:
     """`/station/device`: serial numbers of the plant's inverters."""
     rows = _open(response, shapes.DEVICES).device_list_items or []
     ours = of_plant(rows, lambda row: row.station_id, plant_id, VENDOR)
-    serials = (code(row.device_sn) for row in ours if _is_inverter(row.device_type))
-    return [serial for serial in serials if serial is not None]
+    return [serial for row in ours if _is_inverter(row.device_type) and (serial := code(row.device_sn)) is not None]
 
 
 def device_latest(response: VendorResponse, serials: Collection[str]) -> DeviceEnergies:
@@ -120,7 +118,7 @@ def device_latest(response: VendorResponse, serials: Collection[str]) -> DeviceE
     points = {code(row.device_sn): row.data_list or [] for row in rows}
     if not points.keys() <= set(serials):
         raise other_plant(VENDOR)
-    return _energies(points.get(serial, []) for serial in serials)
+    return _energies([points.get(serial, []) for serial in serials])
 
 
 def current_data(response: VendorResponse) -> DeviceEnergies:
@@ -129,7 +127,7 @@ def current_data(response: VendorResponse) -> DeviceEnergies:
     rows = answer.device_data_list
     if rows is None:
         rows = [shapes.DeviceData(answer.device_sn, answer.device_type, answer.data_list)] if answer.data_list is not None else []
-    return _energies(row.data_list or [] for row in rows if row.device_type is None or _is_inverter(row.device_type))
+    return _energies([row.data_list or [] for row in rows if row.device_type is None or _is_inverter(row.device_type)])
 
 
 def alert_list(response: VendorResponse, plant_id: str | None = None) -> AlarmPage:
@@ -144,7 +142,7 @@ def alert_list(response: VendorResponse, plant_id: str | None = None) -> AlarmPa
         raise missing(VENDOR, "list of alerts")
     rows = found or []
     ours = of_plant(rows, lambda row: row.station_id, plant_id, VENDOR)
-    return AlarmPage(alarms=tuple(_alarm(row) for row in ours), rows=len(rows), total=counted)
+    return AlarmPage(alarms=tuple([_alarm(row) for row in ours]), rows=len(rows), total=counted)
 
 
 def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer]) -> Answer:
@@ -152,6 +150,8 @@ def _open(response: VendorResponse, decoder: msgspec.json.Decoder[Answer]) -> An
 
 
 def _judge(answer: shapes.Envelope) -> None:
+    if answer.success is True and answer.code in SUCCESS:
+        return
     vendor_code = _code(answer)
     if vendor_code == NO_UPLOADS:
         return
@@ -193,8 +193,9 @@ def _export(station: shapes.LatestAnswer, generation: float | None) -> float | N
 
 def _refuse_others(plant_id: str | None, *claimed: Loose) -> None:
     """Raises INVALID_DATA_FORMAT where an answer as a whole names another plant."""
-    if not all(same_id(raw, plant_id) for raw in claimed):
-        raise other_plant(VENDOR)
+    for raw in claimed:
+        if raw is not None and not same_id(raw, plant_id):
+            raise other_plant(VENDOR)
 
 
 def _plant_of_row(row: shapes.StationRow) -> Loose:
@@ -205,17 +206,16 @@ def _is_inverter(device_type: Loose) -> bool:
     return "INVERTER" in (text(device_type, 64) or "").upper()
 
 
-def _energies(devices: Iterable[list[shapes.DevicePoint]]) -> DeviceEnergies:
-    every = list(devices)
+def _energies(devices: Sequence[list[shapes.DevicePoint]]) -> DeviceEnergies:
     return DeviceEnergies(
-        today_energy_kwh=complete_total(_point(points, TODAY) for points in every),
-        total_energy_kwh=complete_total(_point(points, LIFETIME) for points in every),
+        today_energy_kwh=complete_total([_point(points, TODAY) for points in devices]),
+        total_energy_kwh=complete_total([_point(points, LIFETIME) for points in devices]),
     )
 
 
 def _point(points: list[shapes.DevicePoint], keys: Collection[str]) -> float | None:
     for point in points:
-        if type(point.key) is str and point.key.replace(" ", "") in keys:
+        if point.key in keys or (type(point.key) is str and point.key.replace(" ", "") in keys):
             return scaled(point.value, point.unit, KILOWATT_HOURS, "kWh")
     return None
 

@@ -1,6 +1,8 @@
 """Which exchanges the SEMS portal needs (VENDORS 3.1). Paths are those under the portal's `/api`. Called by `adapter.py`."""
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from integrations.contract import Exchange, PlantRef, VendorRequest, VendorResponse
 
@@ -45,5 +47,11 @@ def warnings(exchange: Exchange, plant: PlantRef, end: datetime, page: int) -> V
 
 
 def _local(instant: datetime, plant: PlantRef) -> str:
-    local = instant.astimezone(plant.timezone)
+    return _local_second(int(instant.timestamp()), plant.timezone)
+
+
+@lru_cache(maxsize=256)
+def _local_second(epoch_s: int, zone: ZoneInfo) -> str:
+    """All plants of a zone that are asked within one second are asked for the same spans."""
+    local = datetime.fromtimestamp(epoch_s, zone)
     return f"{local.month:02}/{local.day:02}/{local.year:04} {local.hour:02}:{local.minute:02}:{local.second:02}"

@@ -140,7 +140,7 @@ def warnings(response: VendorResponse, plant_id: str | None, zone: tzinfo) -> Al
     rows = page.rows or []
     if plant_id is None:
         of_plant(rows, lambda row: _id(row.station_id), None, VENDOR)
-    ours = tuple(_alarm(row, zone) for row in rows if _same_plant(row.station_id, plant_id))
+    ours = tuple([_alarm(row, zone) for row in rows if _same_plant(row.station_id, plant_id)])
     return AlarmPage(alarms=ours, rows=len(rows), total=whole(page.record))
 
 
@@ -187,7 +187,8 @@ def _measured(raw: Loose, scales: Mapping[str, float]) -> float | None:
     """A number, or a text with its unit. Sentinels are told before the unit is applied."""
     if type(raw) is not str:
         return _value(raw)
-    return None if measured(raw, dict.fromkeys(scales, 1.0)) in SENTINELS else measured(raw, scales)
+    value = measured(raw, scales)
+    return None if value is None or measured(raw, dict.fromkeys(scales, 1.0)) in SENTINELS else value
 
 
 def _first(read: Callable[[Loose], float | None], *fields: Loose) -> float | None:

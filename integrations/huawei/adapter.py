@@ -24,12 +24,11 @@ class HuaweiAdapter:
         station = normalise.station_real_kpi(client.station_real_kpi(exchange, plant), plant.vendor_plant_id)
         devices = _list_devices(exchange, plant)
         inverters = [kpi for kind in normalise.INVERTERS for kpi in _read_devices(exchange, kind, devices)]
-        seen = newest([station.last_seen_at, *(kpi.last_seen_at for kpi in inverters)])
-        meters = _read_meters(exchange, devices)
-        meter_power = total(kpi.power_w for kpi in meters)
+        seen = newest([station.last_seen_at, *[kpi.last_seen_at for kpi in inverters]])
+        meter_power = total([kpi.power_w for kpi in _read_meters(exchange, devices)])
         return Reading(
             last_seen_at=seen if seen is not None else _last_report(exchange, devices, now),
-            current_power_w=total(kpi.power_w for kpi in inverters),
+            current_power_w=total([kpi.power_w for kpi in inverters]),
             today_energy_kwh=station.today_energy_kwh,
             total_energy_kwh=station.total_energy_kwh,
             grid_injection_power_w=export_only(None if meter_power is None else meter_power * normalise.METER_EXPORT_SIGN),
@@ -79,7 +78,9 @@ def _read_meters(exchange: Exchange, devices: Mapping[int, list[str]]) -> list[D
 
 
 def _read_devices(exchange: Exchange, kind: int, devices: Mapping[int, list[str]]) -> list[DeviceKpi]:
-    ids = devices.get(kind, [])
+    ids = devices.get(kind)
+    if ids is None:
+        return []
     batches = [ids[start : start + client.DEVICES_PER_REQUEST] for start in range(0, len(ids), client.DEVICES_PER_REQUEST)]
     try:
         return [normalise.device_real_kpi(client.device_real_kpi(exchange, kind, batch), kind, batch) for batch in batches]

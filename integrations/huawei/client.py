@@ -1,7 +1,7 @@
 """Which exchanges the FusionSolar northbound API needs (VENDORS 2.1: iMaster NetEco northbound reference). Called by `adapter.py`."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from integrations.contract import Exchange, PlantRef, VendorRequest, VendorResponse
 
@@ -17,6 +17,7 @@ HISTORY_WINDOW = timedelta(days=3)
 """The vendor's longest."""
 ALARM_WINDOW = timedelta(days=30)
 """The vendor refuses 31 days (20027). The list holds active alarms only."""
+_ALARM_WINDOW_MS = ALARM_WINDOW // timedelta(milliseconds=1)
 
 
 def station_real_kpi(exchange: Exchange, plant: PlantRef) -> VendorResponse:
@@ -48,13 +49,14 @@ def station_day(exchange: Exchange, plant: PlantRef, day: date) -> VendorRespons
 
 
 def alarm_list(exchange: Exchange, plant: PlantRef, now: datetime) -> VendorResponse:
+    end = _ms(now)
     return exchange(
         VendorRequest(
             ALARM_LIST,
             {
                 "stationCodes": plant.vendor_plant_id,
-                "beginTime": _ms(now - ALARM_WINDOW),
-                "endTime": _ms(now),
+                "beginTime": end - _ALARM_WINDOW_MS,
+                "endTime": end,
                 "language": "en_US",
             },
         )
@@ -62,4 +64,4 @@ def alarm_list(exchange: Exchange, plant: PlantRef, now: datetime) -> VendorResp
 
 
 def _ms(instant: datetime) -> int:
-    return int(instant.astimezone(UTC).timestamp() * 1000)
+    return int(instant.timestamp() * 1000)

@@ -7,7 +7,6 @@ The plant's own figures hold energies only (`day_power` is kWh, despite its name
 import html
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, tzinfo
-from typing import NamedTuple
 
 import msgspec
 
@@ -51,7 +50,7 @@ ACTIVE = (1, 2, 3)
 """Active, acknowledged, being handled."""
 
 
-class StationKpi(NamedTuple):
+class StationKpi(msgspec.Struct, frozen=True):
     """What `getStationRealKpi` says of one plant."""
 
     last_seen_at: datetime | None
@@ -59,7 +58,7 @@ class StationKpi(NamedTuple):
     total_energy_kwh: float | None
 
 
-class DeviceKpi(NamedTuple):
+class DeviceKpi(msgspec.Struct, frozen=True):
     """What `getDevRealKpi` says of the devices of one type, together."""
 
     last_seen_at: datetime | None = None
@@ -117,18 +116,19 @@ def device_real_kpi(
     """
     answer = _open(response, shapes.DEVICE_KPI)
     rows = of_plant(answer.data or [], lambda row: row.station_code, plant_id, VENDOR)
-    if device_ids is not None and any(row.dev_id is not None and text(row.dev_id, 64) not in device_ids for row in rows):
+    if device_ids is not None and not {text(row.dev_id, 64) for row in rows if row.dev_id is not None}.issubset(device_ids):
         raise other_plant(VENDOR)
     echoed = whole(answer.params.dev_type_id) if answer.params is not None else None
     if echoed is not None:
         device_type = echoed
     scale = POWER_SCALES.get(-1 if device_type is None else device_type)
     items = [row.data_item_map for row in rows if row.data_item_map is not None]
-    power = total(number(item.active_power) for item in items)
-    collected = newest(epoch_ms(row.collect_time) for row in rows)
-    connected = any(whole(item.run_state) == CONNECTED for item in items)
+    power = total([number(item.active_power) for item in items])
+    seen = newest([epoch_ms(row.collect_time) for row in rows if row.collect_time is not None])
+    if seen is None and CONNECTED in [whole(item.run_state) for item in items]:
+        seen = _server_time(answer)
     return DeviceKpi(
-        last_seen_at=collected or (_server_time(answer) if connected else None),
+        last_seen_at=seen,
         power_w=None if power is None or scale is None else power * scale,
         device_type=device_type,
     )
@@ -203,6 +203,8 @@ def _server_time(answer: shapes.Envelope) -> datetime | None:
 
 
 def _judge(answer: shapes.Verdict) -> None:
+    if answer.success is True and answer.fail_code == 0:
+        return
     fail_code, succeeded = text(answer.fail_code, 40), truth(answer.success)
     if succeeded and fail_code in (None, "0"):
         return

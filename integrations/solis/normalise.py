@@ -53,6 +53,7 @@ PENDING = "0"
 QUOTA = "too many request"
 LONGEST_TEXT = 4096
 """Refusals in plain text are one line; in longer bodies no words are looked for."""
+_JSON = (b"{", b"[")
 _NO_AUTHORITY = re.compile(r"\W*(?:r0000\b|no authority\b)")
 
 
@@ -110,7 +111,7 @@ def alarm_list(response: VendorResponse, plant_id: str | None) -> AlarmPage:
         raise missing(VENDOR, "alarm list")
     rows = page.records or []
     ours = of_plant(rows, lambda row: row.station_id, plant_id, VENDOR)
-    return AlarmPage(alarms=tuple(_alarm(row) for row in ours), rows=len(rows), total=counted)
+    return AlarmPage(alarms=tuple([_alarm(row) for row in ours]), rows=len(rows), total=counted)
 
 
 def _reading(station: shapes.Station) -> Reading:
@@ -162,9 +163,10 @@ def _judge_text(response: VendorResponse) -> None:
 
     The quota goes first: its text speaks of authority too, and a used-up quota must not pause the plant.
     """
-    if len(response.body) > LONGEST_TEXT or response.body.lstrip()[:1] in (b"{", b"["):
+    body = response.body
+    if body.startswith(_JSON) or len(body) > LONGEST_TEXT or body.lstrip().startswith(_JSON):
         return
-    said = response.body.decode("utf-8", "replace").lower()
+    said = body.decode("utf-8", "replace").lower()
     if QUOTA in said:
         raise AdapterError(AdapterErrorType.RATE_LIMIT_EXCEEDED, f"{VENDOR} answered that it is asked too often")
     if _NO_AUTHORITY.match(said) and response.status != 429:

@@ -162,7 +162,9 @@ def test_being_asked_too_often_for_the_last_report_is_the_polls_error() -> None:
 
 
 def test_numbers_and_texts_are_read_alike() -> None:
-    assert normalise.station_real_kpi(answer(stations(day_power=14.3, total_power="N/A")), ID)[1:] == (14.3, None)
+    kpi = normalise.station_real_kpi(answer(stations(day_power=14.3, total_power="N/A")), ID)
+
+    assert (kpi.today_energy_kwh, kpi.total_energy_kwh) == (14.3, None)
 
 
 def test_of_several_plants_ours_is_picked() -> None:
