@@ -70,8 +70,14 @@ def _arguments(plant_id: str, attempt: int, lock_ttl_s: int, alone: bool) -> tup
 
 def encode_job(job: Job) -> bytes:
     """What `huey.serialize_task` gives for the job, three times as fast (`PollTasks` compares the two when it is made)."""
+    return encode_named(job, job.id)
+
+
+def encode_named(job: Job, job_id: str) -> bytes:
+    """`encode_job` for who knows the id already: a UUID's text costs more than all the rest."""
     alone = ",true" if job.alone else ""
-    return f'{{"id":"{job.id}","name":"{TASK_NAME}","args":["{job.plant_id}",{job.attempt},{job.lock_ttl_s}{alone}]}}'.encode()
+    plant_id = job_id.split(":", 3)[2]
+    return f'{{"id":"{job_id}","name":"{TASK_NAME}","args":["{plant_id}",{job.attempt},{job.lock_ttl_s}{alone}]}}'.encode()
 
 
 def decode_job(message: bytes, brand: Brand) -> Job:
