@@ -62,7 +62,8 @@ class PollTasks:
 
     def task_for(self, job: Job) -> Task:
         """The Huey task of a job; its id is the job id."""
-        return self._task.task_class(job_arguments(job), id=job.id)
+        job_id = job.id
+        return self._task.task_class(job_arguments(job, job_id), id=job_id)
 
     def replay(self, job: Job, verdict: str) -> None:
         """Lets Huey see a closed job done. `verdict` is what the task returns: SUCCESS or the error's name."""
