@@ -4,14 +4,12 @@ The worker takes, runs and closes jobs in batches; here each job then passes thr
 hooks see it done, after its commit (PROTOCOL 24).
 """
 
-from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from huey import RedisHuey
 from huey.api import Task
-from huey.constants import EmptyData
 from huey.storage import RedisStorage
 from redis import Redis
 
@@ -25,21 +23,19 @@ _SAMPLE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 
 class JobStorage(RedisStorage):  # type: ignore[misc]  # huey has no types
-    """Huey's Redis storage without revocation, which would cost two round trips a job. A queue is emptied by suspending plants."""
+    """Huey's Redis storage, of which only the list is used."""
 
     def put_data(self, key: str, value: bytes, is_result: bool = False) -> None:
         raise NotImplementedError("jobs have no results and cannot be revoked")
 
-    def peek_many(self, keys: Sequence[str]) -> dict[str, bytes]:
-        return {}
 
-    def peek_data(self, key: str) -> Any:
-        return EmptyData
+class JobHuey(RedisHuey):  # type: ignore[misc]
+    """Huey without revocation, which would cost two round trips a job. A queue is emptied by suspending plants."""
 
-    def pop_data(self, key: str) -> Any:
-        return EmptyData
+    def is_revoked(self, task: Any, timestamp: datetime | None = None, peek: bool = True) -> bool:
+        return False
 
-    def delete_data(self, key: str) -> bool:
+    def delete(self, key: str) -> bool:
         return False
 
 
@@ -52,7 +48,7 @@ class PollTasks:
 
     def __init__(self, brand: Brand, client: Redis) -> None:
         self.brand = brand
-        self.huey = RedisHuey(
+        self.huey = JobHuey(
             queue_name(brand),
             storage_class=JobStorage,
             connection_pool=client.connection_pool,
@@ -66,7 +62,8 @@ class PollTasks:
 
     def task_for(self, job: Job) -> Task:
         """The Huey task of a job; its id is the job id."""
-        return self._task.task_class(job_arguments(job), id=job.id)
+        job_id = job.id
+        return self._task.task_class(job_arguments(job, job_id), id=job_id)
 
     def replay(self, job: Job, verdict: str) -> None:
         """Lets Huey see a closed job done. `verdict` is what the task returns: SUCCESS or the error's name."""

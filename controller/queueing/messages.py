@@ -58,9 +58,9 @@ class JobSerializer(Serializer):  # type: ignore[misc]  # huey has no types
         return Message(id=wire.id, name=wire.name, args=_arguments(args.plant_id, args.attempt, args.lock_ttl_s, args.alone))
 
 
-def job_arguments(job: Job) -> tuple[str, int, int] | tuple[str, int, int, bool]:
+def job_arguments(job: Job, job_id: str) -> tuple[str, int, int] | tuple[str, int, int, bool]:
     """What Huey's task is called with: plant id, attempt, TTL of the lock in seconds, and True where it is to run alone."""
-    return _arguments(str(job.plant_id), job.attempt, job.lock_ttl_s, job.alone)
+    return _arguments(_plant_of(job_id), job.attempt, job.lock_ttl_s, job.alone)
 
 
 def _arguments(plant_id: str, attempt: int, lock_ttl_s: int, alone: bool) -> tuple[str, int, int] | tuple[str, int, int, bool]:
@@ -70,8 +70,13 @@ def _arguments(plant_id: str, attempt: int, lock_ttl_s: int, alone: bool) -> tup
 
 def encode_job(job: Job) -> bytes:
     """What `huey.serialize_task` gives for the job, three times as fast (`PollTasks` compares the two when it is made)."""
+    return encode_named(job, job.id)
+
+
+def encode_named(job: Job, job_id: str) -> bytes:
+    """`encode_job` for who knows the id already: to make a UUID's text costs as much as all the rest."""
     alone = ",true" if job.alone else ""
-    return f'{{"id":"{job.id}","name":"{TASK_NAME}","args":["{job.plant_id}",{job.attempt},{job.lock_ttl_s}{alone}]}}'.encode()
+    return f'{{"id":"{job_id}","name":"{TASK_NAME}","args":["{_plant_of(job_id)}",{job.attempt},{job.lock_ttl_s}{alone}]}}'.encode()
 
 
 def decode_job(message: bytes, brand: Brand) -> Job:
@@ -89,6 +94,10 @@ def decode_job(message: bytes, brand: Brand) -> Job:
         raise ValueError("unknown kind")
     except ValueError as error:
         raise MalformedMessage(f"job id {wire.id[:100]!r}: {error}") from None
+
+
+def _plant_of(job_id: str) -> str:
+    return job_id.split(":", 3)[2]
 
 
 def lock_fields(message: bytes) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from redis import Redis
 from controller.domain.outcome import Job, JobWhereabouts
 from controller.queueing.budget import BrandLimit, room
 from controller.queueing.keys import BARRIER, BRANDS, ahead_key, brand_keys, list_key, promotions_key, waiting_key
-from controller.queueing.messages import encode_job
+from controller.queueing.messages import encode_named
 from controller.queueing.server import Argument, QueueServer, Secret, connect
 from integrations.contract import Brand
 
@@ -60,7 +60,7 @@ class RedisQueue:
             mine = [job for job in jobs if job.brand is brand]
             args: list[Argument] = [PROMOTIONS_A_SECOND, PROMOTIONS_AHEAD]
             for job in mine:
-                args += (job.id, job.attempt, encode_job(job))
+                args += (job_id := job.id, job.attempt, encode_named(job, job_id))
             keys = (list_key(brand), waiting_key(brand), promotions_key(brand), ahead_key(brand))
             moved.update(job for job, how in zip(mine, self._server.call("promote", keys, args), strict=True) if how == b"PROMOTED")
         return moved
@@ -95,7 +95,7 @@ class RedisQueue:
     def _enqueue(self, jobs: Sequence[Job]) -> int:
         args: list[Argument] = []
         for job in jobs:
-            args += (_NUMBER[job.brand], job.id, job.attempt, encode_job(job))
+            args += (_NUMBER[job.brand], job_id := job.id, job.attempt, encode_named(job, job_id))
         return int(self._server.call("enqueue", _KEYS, args))
 
 

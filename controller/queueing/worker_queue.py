@@ -7,7 +7,7 @@ from redis import Redis
 
 from controller.domain.outcome import Job
 from controller.queueing.keys import ahead_key, heartbeat_key, list_key, waiting_key
-from controller.queueing.messages import TASK_NAME, MalformedMessage, decode_job, encode_job, lock_fields
+from controller.queueing.messages import TASK_NAME, MalformedMessage, decode_job, encode_named, lock_fields
 from controller.queueing.queue import LEASE_S
 from controller.queueing.server import Argument, QueueServer
 from integrations.contract import Brand
@@ -87,7 +87,7 @@ class WorkerQueue:
         """
         args: list[Argument] = [incarnation]
         for job in jobs:
-            args += (job.id, job.attempt, encode_job(job))
+            args += (job_id := job.id, job.attempt, encode_named(job, job_id))
         return int(self._server.call("give_back", (self._list, self._waiting), args)) if jobs else 0
 
     def begin(self, incarnation: str) -> None:

@@ -17,15 +17,19 @@ local function lock_key(plant_id)
   return 'lock:plant:' .. plant_id
 end
 
--- Who holds a plant, and for which attempt. Nothing for a free one; holder false for a lock that is not in our format:
--- it is somebody else's and stays, whatever its type.
+-- The holder and the attempt in a lock; holder false where it is not in our format: then it is somebody else's.
+local function parsed_lock(token)
+  local holder, attempt = string.match(token, '^([^|]+)|(%d+)$')
+  if not holder or #attempt > 16 then return false, nil end
+  return holder, tonumber(attempt)
+end
+
+-- Who holds a plant, and for which attempt. Nothing for a free one; somebody else's lock stays, whatever its type.
 local function lock_holder(plant_id)
   local token = redis.pcall('GET', lock_key(plant_id))
   if token == false then return nil, nil end
   if type(token) ~= 'string' then return false, nil end
-  local holder, attempt = string.match(token, '^([^|]+)|(%d+)$')
-  if not holder or #attempt > 16 then return false, nil end
-  return holder, tonumber(attempt)
+  return parsed_lock(token)
 end
 
 local function holds(plant_id, token)
