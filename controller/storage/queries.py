@@ -80,10 +80,10 @@ FROM (
 # By version and attempt: versions begin again where a plant was purged and declared anew, attempts never do. By the instants when it falls
 # due, too: whoever moves only those, as a person with psql may, need not know of versions.
 REREAD = """
-SELECT p.plant_id, p.attempt, p.claim_kind, p.claimed_at, p.next_poll_at
-FROM unnest(
-    %(plant_ids)s::uuid[], %(versions)s::bigint[], %(done_attempts)s::bigint[], %(days_due)s::timestamptz[], %(clocks_due)s::timestamptz[]
-) AS known (plant_id, version, done_attempt, day_due_at, clock_due_at)
+SELECT coalesce(json_agg(json_build_array(p.plant_id, p.attempt, p.claim_kind, p.claimed_at, p.next_poll_at)), '[]'::json)
+FROM json_to_recordset(%(known)s::json) AS known (
+    plant_id uuid, version bigint, done_attempt bigint, day_due_at timestamptz, clock_due_at timestamptz
+)
 JOIN plants p ON p.plant_id = known.plant_id
 WHERE p.version = known.version AND p.done_attempt = known.done_attempt AND p.day_due_at IS NOT DISTINCT FROM known.day_due_at
     AND p.clock_due_at IS NOT DISTINCT FROM known.clock_due_at AND NOT (p.claim_kind = 'DAILY' AND p.done_attempt < p.attempt)

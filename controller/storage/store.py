@@ -54,7 +54,19 @@ _standing = attrgetter(
 )
 """The part of a live state that stays the same from poll to poll. Its columns are written only where it has changed (`whole` in WRITE)."""
 
+
+class _Claim(msgspec.Struct, frozen=True, array_like=True):
+    """A row of REREAD: the part of a plant that a claim moves."""
+
+    plant_id: UUID
+    attempt: int
+    claim_kind: JobType | None
+    claimed_at: datetime | None
+    next_poll_at: datetime | None
+
+
 _CONTEXT = msgspec.json.Decoder(PlantContext)
+_CLAIMS = msgspec.json.Decoder(list[_Claim])
 _DECLARATION = msgspec.json.Decoder(Declaration)
 _TOLD = msgspec.json.Decoder(Told)
 
@@ -307,22 +319,26 @@ def _read(connection: Connection, plant_ids: list[UUID]) -> dict[UUID, PlantCont
 
 def _reread(connection: Connection, known: Collection[PlantContext]) -> dict[UUID, PlantContext]:
     by_id = {context.plant_id: context for context in known}
-    parameters = {
-        "plant_ids": list(by_id),
-        "versions": [context.version for context in by_id.values()],
-        "done_attempts": [context.done_attempt for context in by_id.values()],
-        "days_due": [context.live.day_due_at for context in by_id.values()],
-        "clocks_due": [context.live.clock_due_at for context in by_id.values()],
-    }
+    rows = [
+        {
+            "plant_id": plant_id,
+            "version": context.version,
+            "done_attempt": context.done_attempt,
+            "day_due_at": context.live.day_due_at,
+            "clock_due_at": context.live.clock_due_at,
+        }
+        for plant_id, context in by_id.items()
+    ]
+    ((found,),) = connection.execute(queries.REREAD, {"known": _json(rows)})
     return {
-        plant_id: msgspec.structs.replace(
-            by_id[plant_id],
-            attempt=attempt,
-            claim_kind=None if claim_kind is None else JobType(claim_kind),
-            claimed_at=claimed_at,
-            next_poll_at=next_poll_at,
+        claim.plant_id: msgspec.structs.replace(
+            by_id[claim.plant_id],
+            attempt=claim.attempt,
+            claim_kind=claim.claim_kind,
+            claimed_at=claim.claimed_at,
+            next_poll_at=claim.next_poll_at,
         )
-        for plant_id, attempt, claim_kind, claimed_at, next_poll_at in connection.execute(queries.REREAD, parameters)
+        for claim in _CLAIMS.decode(found)
     }
 
 
