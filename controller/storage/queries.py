@@ -233,7 +233,7 @@ notified AS MATERIALIZED (
     FROM (SELECT plant_id, (row_number() OVER () - 1) / 200 AS chunk FROM stored) AS chunked
     GROUP BY chunked.chunk
 )
-SELECT plant_id FROM stored WHERE (SELECT count(*) FROM notified) >= 0
+SELECT coalesce(json_agg(plant_id), '[]'::json) FROM stored WHERE (SELECT count(*) FROM notified) >= 0
 """
 
 LOCK_DUE_POLLS = """

@@ -32,7 +32,11 @@ def _day(outcome: Outcome, now: datetime) -> Snapshot | None:
     """The newest day up to today: days ahead are what a changed timezone left (DOMAIN 4)."""
     today = local_date(now, outcome.before.declaration.zone)
     # Newest first, as they were read.
-    newest = next((day for day in outcome.before.days if day.date <= today), None)
+    newest = None
+    for day in outcome.before.days:
+        if day.date <= today:
+            newest = day
+            break
     for day in outcome.days:
         if day.date <= today and (newest is None or day.date >= newest.date):
             newest = day

@@ -66,6 +66,7 @@ class _Claim(msgspec.Struct, frozen=True, array_like=True):
 
 
 _CONTEXT = msgspec.json.Decoder(PlantContext)
+_IDS = msgspec.json.Decoder(set[UUID])
 _CLAIMS = msgspec.json.Decoder(list[_Claim])
 _DECLARATION = msgspec.json.Decoder(Declaration)
 _TOLD = msgspec.json.Decoder(Told)
@@ -350,7 +351,8 @@ def _write(connection: Connection, outcomes: Sequence[Outcome], now: datetime | 
         "days": _json([{"plant_id": outcome.plant_id, **asdict(day)} for outcome in outcomes for day in outcome.days]),
         "alerts": _json([{"plant_id": outcome.plant_id, **asdict(alert)} for outcome in outcomes for alert in outcome.alerts]),
     }
-    return set(_column(connection, queries.WRITE, parameters))
+    ((stored,),) = connection.execute(queries.WRITE, parameters)
+    return _IDS.decode(stored)
 
 
 def _plant_row(outcome: Outcome, now: datetime | None) -> dict[str, Any]:
