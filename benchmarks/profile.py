@@ -113,7 +113,7 @@ class Rows:
 
     def execute(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         if statement == queries.WRITE:
-            return iter([(plant_id,) for plant_id in self._batch])
+            return iter([(msgspec.json.encode(self._batch),)])
         assert statement == queries.READ, "a poll reads and writes, and nothing else"
         self._batch = parameters["plant_ids"]
         return iter([self._rows[plant_id] for plant_id in self._batch])

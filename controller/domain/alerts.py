@@ -29,9 +29,13 @@ class JudgedAlarms(msgspec.Struct, frozen=True):
     dropped: int = 0
 
 
+NO_ALARMS = JudgedAlarms()
+
+
 def merge_alerts(active: Iterable[Alert], changed: Iterable[Alert]) -> tuple[Alert, ...]:
     """The active alerts after the changes."""
-    by_id = {alert.id: alert for alert in (*active, *changed)}
+    by_id = {alert.id: alert for alert in active}
+    by_id |= {alert.id: alert for alert in changed}
     return tuple(alert for alert in by_id.values() if alert.is_active)
 
 
@@ -75,6 +79,8 @@ def judge_alarms(plant_id: UUID, active: Iterable[Alert], seen: AlarmList, now: 
     resolves only from a complete list. Past 500 the mildest and, among equals, the newest are not kept; never a CRITICAL one.
     """
     current = {alert.key: alert for alert in active if alert.type is _VENDOR}
+    if not current and not seen.alarms:
+        return NO_ALARMS
     worst: dict[AlertKey, Alarm] = {}
     ended: set[AlertKey] = set()
     for alarm in seen.alarms:

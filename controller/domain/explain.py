@@ -21,10 +21,14 @@ _LOW = f"{LOW_BELOW * 100:.0f} %"
 
 def explain(decision: StatusDecision, declaration: Declaration, live: LiveState, alerts: Iterable[Alert]) -> tuple[str, ...]:
     """The rule that gave the status, when silence changes it, and remarks, as far as there is something to say. `alerts`: active."""
-    active = sorted((alert for alert in alerts if alert.is_active), key=lambda alert: (alert.opened_at, alert.id))
+    active = sorted([alert for alert in alerts if alert.is_active], key=lambda alert: (alert.opened_at, alert.id))
     rule = f"{decision.status}: {_rule(decision, declaration, live, active)}."
-    remarks = "; ".join(_remarks(declaration, live))
-    return tuple(sentence for sentence in (rule, _next(decision, declaration, live), remarks and f"{remarks}.") if sentence)
+    following = _next(decision, declaration, live)
+    remarks = _remarks(declaration, live)
+    if not remarks:
+        return (rule,) if following is None else (rule, following)
+    remark = f"{'; '.join(remarks)}."
+    return (rule, remark) if following is None else (rule, following, remark)
 
 
 def low_generation_message(verdict: GenerationVerdict, zone: ZoneInfo) -> str:
@@ -103,13 +107,15 @@ def _next(decision: StatusDecision, declaration: Declaration, live: LiveState) -
             return None
 
 
-def _remarks(declaration: Declaration, live: LiveState) -> Iterable[str]:
+def _remarks(declaration: Declaration, live: LiveState) -> list[str]:
+    remarks = []
     if declaration.status_policy is StatusPolicy.DAYLIGHT and declaration.daylight_site is None:
-        yield "statusPolicy Daylight acts as Strict, for spec.location is not set"
+        remarks.append("statusPolicy Daylight acts as Strict, for spec.location is not set")
     if live.refused:
-        yield f"Refused as implausible in the newest answer: {', '.join(live.refused)}"
+        remarks.append(f"Refused as implausible in the newest answer: {', '.join(live.refused)}")
     if live.alarms_dropped:
-        yield f"{live.alarms_dropped} more active alarms are not kept (at most 500, the worst and oldest)"
+        remarks.append(f"{live.alarms_dropped} more active alarms are not kept (at most 500, the worst and oldest)")
+    return remarks
 
 
 def _fresh_until(declaration: Declaration, live: LiveState) -> datetime | None:
@@ -124,4 +130,5 @@ def _local(at: datetime | None, zone: ZoneInfo) -> str:
     if at is None:
         return "never"
     local = at.astimezone(zone)
-    return f"{local.isoformat(' ', 'seconds')[:19]} {local.tzname()}"
+    # In halves: of an aware instant isoformat would write the offset, too, at twice the price.
+    return f"{local.date().isoformat()} {local.time().isoformat('seconds')} {local.tzname()}"

@@ -13,6 +13,7 @@ import msgspec
 
 from controller.domain.plant import Declaration, Snapshot
 from controller.domain.schedule import local_date
+from controller.domain.snapshot import row_of
 from controller.domain.sun import Site, clear_sky_share
 
 LOW_BELOW = 0.30
@@ -69,6 +70,11 @@ def judge_whole_day(days: tuple[Snapshot, ...], day: date) -> GenerationVerdict 
     return _verdict(days, day, 1.0, None)
 
 
+def is_surely_enough(energy_kwh: float, days: Iterable[Snapshot]) -> bool:
+    """Whether no verdict on a day with so much energy can be low, whatever the sun's share: no median is above the greatest day."""
+    return energy_kwh >= LOW_BELOW * max([row.today_energy_kwh for row in days], default=0.0)
+
+
 def judge_running_day(days: tuple[Snapshot, ...], site: Site, zone: ZoneInfo, sampled_at: datetime) -> GenerationVerdict | None:
     """The verdict on the day of today's newest sample, by the share of the energy that a clear sky would have brought until then."""
     day = local_date(sampled_at, zone)
@@ -89,8 +95,8 @@ def expected_today_kwh(declaration: Declaration, days: Iterable[Snapshot], now: 
 
 
 def _verdict(days: tuple[Snapshot, ...], day: date, share: float, at: datetime | None) -> GenerationVerdict | None:
-    row = next((row for row in days if row.date == day), None)
-    usual = usual_energy(days, day)
+    row = row_of(days, day)
+    usual = None if row is None else usual_energy(days, day)
     if row is None or usual is None:
         return None
     if usual.energy_kwh == 0 and row.today_energy_kwh == 0:

@@ -5,18 +5,18 @@
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
-from controller.domain.alerts import JudgedAlarms, acknowledge, judge_alarms, judge_generation, judge_offline, merge_alerts
+from controller.domain.alerts import NO_ALARMS, acknowledge, judge_alarms, judge_generation, judge_offline, merge_alerts
 from controller.domain.explain import explain
-from controller.domain.generation import GenerationVerdict, judge_running_day, judge_whole_day
+from controller.domain.generation import GenerationVerdict, is_surely_enough, judge_running_day, judge_whole_day
 from controller.domain.outcome import Failed, Job, JobResult, NextPoll, Outcome, PollLog, Seen, SeenDays
-from controller.domain.plant import Declaration, Integration, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot
-from controller.domain.reading import believe, believe_days
+from controller.domain.plant import AlertType, Declaration, Integration, JobType, LiveState, PlantContext, PollError, PollStatus, Snapshot
+from controller.domain.reading import Believed, believe, believe_days
 from controller.domain.schedule import BACKFILL_DAYS, close_at, day_retry_at, following_day, local_date, loss_pause, next_slot, phase_s
-from controller.domain.snapshot import merge_sample, merge_series
+from controller.domain.snapshot import merge_sample, merge_series, row_of
 from controller.domain.status import decide_status
 from integrations.contract import Reading
 
@@ -75,7 +75,8 @@ def judge_job(context: PlantContext, read: PlantContext, job: Job, result: JobRe
 
     What the vendor said of a plant that has changed since, were it an error, is discarded: ERROR, SUPERSEDED (PROTOCOL 23).
     """
-    if _basis(context) != _basis(read) and not (isinstance(result, Failed) and result.error.is_ours):
+    changed = context is not read and _basis(context) != _basis(read)
+    if changed and not (isinstance(result, Failed) and result.error.is_ours):
         result = Failed(PollError.SUPERSEDED)
     log = _log(context, job, result, started_at, now)
     if context.deleted:
@@ -94,47 +95,54 @@ def judge_lost(context: PlantContext, job: Job, now: datetime) -> Outcome:
 
 
 def _judge_poll(context: PlantContext, read: PlantContext, result: JobResult, log: PollLog, now: datetime) -> Outcome:
-    live = _polled(context, read, now)
-    alarms = JudgedAlarms()
-    days: tuple[Snapshot, ...] = ()
-    refusals: tuple[str, ...] = ()
-    sample: Reading | None = None
-    declaration = context.declaration
-    error = result.error if isinstance(result, Failed) else result.alarm_error if isinstance(result, Seen) else None
-    if isinstance(result, Seen):
-        believed = believe(result.reading, live, declaration.capacity_kwp, now)
-        refusals, sample = believed.refused, believed.reading
-        live = _seen(_replace(live, refused=refusals), sample, believed.counter_low_since, now)
-        changed = merge_sample(context.days, sample, declaration.zone, now)
-        days = () if changed is None else (changed,)
-        if result.alarms is not None:
-            alarms = judge_alarms(context.plant_id, context.alerts, result.alarms, now)
-            live = _replace(live, alarms_dropped=alarms.dropped)
-    else:
+    error = log.adapter_error_type
+    live = _polled(context, read, error, now)
+    if not isinstance(result, Seen):
         live = _replace(live, consecutive_failures=live.consecutive_failures + 1)
-    live = _replace(live, last_error=error, integration=_integration_after(error))
-    next_poll = _next_poll_after(context, read, live, error, result, now)
+        next_poll = _next_poll_after(context, read, live, error, result, now)
+        return _settle(Outcome(before=context, live=live, next_poll=next_poll, log=log), now)
+    believed = believe(result.reading, live, context.declaration.capacity_kwp, now)
+    alarms = NO_ALARMS
+    if result.alarms is not None:
+        alarms = judge_alarms(context.plant_id, context.alerts, result.alarms, now)
+        if alarms.dropped != live.alarms_dropped:
+            live = _replace(live, alarms_dropped=alarms.dropped)
+    live = _seen(live, believed, now)
+    day = merge_sample(context.days, believed.reading, context.declaration.zone, now)
     outcome = Outcome(
         before=context,
         live=live,
         alerts=alarms.changed,
-        days=days,
-        next_poll=next_poll,
+        days=() if day is None else (day,),
+        next_poll=_next_poll_after(context, read, live, error, result, now),
         log=log,
-        refusals=refusals,
+        refusals=believed.refused,
         alarms_dropped=alarms.dropped,
     )
-    return _settle(outcome, now, None if sample is None else _running_day(outcome, sample, now))
+    return _settle(outcome, now, _running_day(outcome, believed.reading, now))
 
 
 def _running_day(outcome: Outcome, sample: Reading, now: datetime) -> GenerationVerdict | None:
     """The verdict on today's energy by a sample that names it: only by the newest one, and only where the sun is known (DOMAIN 6)."""
-    declaration = outcome.before.declaration
-    if declaration.site is None or sample.sampled_at is None or sample.today_energy_kwh is None:
+    site = outcome.before.declaration.site
+    if site is None or sample.sampled_at is None or sample.today_energy_kwh is None or sample.sampled_at != outcome.live.sampled_at:
         return None
-    if sample.sampled_at != outcome.live.sampled_at or local_date(sample.sampled_at, declaration.zone) != local_date(now, declaration.zone):
+    zone = outcome.before.declaration.zone
+    day = local_date(sample.sampled_at, zone)
+    if day != local_date(now, zone) or _is_known_to_do(outcome, day):
         return None
-    return judge_running_day(_days_after(outcome), declaration.site, declaration.zone, sample.sampled_at)
+    return judge_running_day(_days_after(outcome), site, zone, sample.sampled_at)
+
+
+def _is_known_to_do(outcome: Outcome, day: date) -> bool:
+    """Whether a verdict on `day` would change nothing: there has been one, no LOW_GENERATION is open, and none can open."""
+    before = outcome.before
+    if before.live.generation_judged_on is None or before.live.generation_judged_on < day:
+        return False
+    if any(alert.type is AlertType.LOW_GENERATION for alert in before.alerts):
+        return False
+    row = row_of((*outcome.days, *before.days), day)
+    return row is not None and is_surely_enough(row.today_energy_kwh, before.days)
 
 
 def _judge_day(context: PlantContext, read: PlantContext, job: Job, result: JobResult, log: PollLog, now: datetime) -> Outcome:
@@ -186,18 +194,18 @@ def _settle(outcome: Outcome, now: datetime, verdict: GenerationVerdict | None =
     `verdict`: what the job says of the plant's generation, if it says anything.
     """
     context, live, alerts = outcome.before, outcome.live, outcome.alerts
-    declaration = context.declaration
+    declaration, judged_on = context.declaration, live.generation_judged_on
     if live.integration is Integration.ACTIVE:
         if context.live.integration is not Integration.ACTIVE or live.active_since is None:
             live = _replace(live, active_since=now)
         live = _with_day_due(context, live, now)
         alerts = (*alerts, *judge_offline(context.plant_id, context.alerts, live, now))
-        if verdict is not None and (live.generation_judged_on is None or verdict.day >= live.generation_judged_on):
-            live = _replace(live, generation_judged_on=verdict.day)
+        if verdict is not None and (judged_on is None or verdict.day >= judged_on):
+            judged_on = verdict.day
             alerts = (*alerts, *judge_generation(context.plant_id, context.alerts, verdict, declaration.zone, now))
     else:
         live = _replace(live, day_due_at=None)
-    active = merge_alerts(context.alerts, alerts)
+    active = merge_alerts(context.alerts, alerts) if alerts else context.alerts
     if declaration.acked:
         acked = acknowledge(active, declaration.acked, declaration.acked_by, now)
         alerts = tuple({alert.id: alert for alert in (*alerts, *acked)}.values())
@@ -209,6 +217,7 @@ def _settle(outcome: Outcome, now: datetime, verdict: GenerationVerdict | None =
         reason=decision.reason,
         status_since=live.status_since if decision.status is live.status and live.status_since else now,
         explain=explain(decision, declaration, live, active),
+        generation_judged_on=judged_on,
         clock_due_at=decision.next_change,
     )
     return _replace(outcome, live=live, alerts=alerts)
@@ -228,35 +237,34 @@ def _with_day_due(context: PlantContext, live: LiveState, now: datetime) -> Live
     return _replace(live, day_due_date=day, day_due_at=close_at(day, zone, phase_s(context.plant_id)))
 
 
-def _polled(context: PlantContext, read: PlantContext, now: datetime) -> LiveState:
-    """What every finished poll leaves, whatever it brought: that it was, for which generation, at whose request."""
+def _polled(context: PlantContext, read: PlantContext, error: PollError | None, now: datetime) -> LiveState:
+    """What every finished poll leaves, whatever it brought: that it was, with which error, for which generation, at whose request."""
     same_object = read.declaration.uid == context.declaration.uid
     return _replace(
         context.live,
         last_poll_at=now,
+        last_error=error,
+        integration=_integration_after(error),
         losses=0,
         polled_generation=read.declaration.generation if same_object else context.live.polled_generation,
         handled_poll_request=read.declaration.poll_requested if same_object else context.live.handled_poll_request,
     )
 
 
-def _seen(live: LiveState, reading: Reading, counter_low_since: datetime | None, now: datetime) -> LiveState:
+def _seen(live: LiveState, believed: Believed, now: datetime) -> LiveState:
+    reading = believed.reading
     newest = reading.sampled_at is not None and (live.sampled_at is None or reading.sampled_at >= live.sampled_at)
-    live = _replace(
+    return _replace(
         live,
+        refused=believed.refused,
         last_success_at=now,
         consecutive_failures=0,
         last_seen_at=_later(live.last_seen_at, reading.last_seen_at),
-        counter_low_since=counter_low_since,
+        counter_low_since=believed.counter_low_since,
         total_energy_kwh=live.total_energy_kwh if reading.total_energy_kwh is None else reading.total_energy_kwh,
-    )
-    if not newest:
-        return live
-    return _replace(
-        live,
-        sampled_at=reading.sampled_at,
-        current_power_w=reading.current_power_w,
-        grid_injection_power_w=reading.grid_injection_power_w,
+        sampled_at=reading.sampled_at if newest else live.sampled_at,
+        current_power_w=reading.current_power_w if newest else live.current_power_w,
+        grid_injection_power_w=reading.grid_injection_power_w if newest else live.grid_injection_power_w,
     )
 
 

@@ -1,6 +1,6 @@
 """The local days of a plant: how samples and the vendor's daily series make and raise them (DOMAIN 4, locked)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from controller.domain.schedule import BACKFILL_DAYS, day_exists, local_date, pr
 from integrations.contract import Reading
 
 
-def merge_sample(days: Iterable[Snapshot], reading: Reading, zone: ZoneInfo, now: datetime) -> Snapshot | None:
+def merge_sample(days: Collection[Snapshot], reading: Reading, zone: ZoneInfo, now: datetime) -> Snapshot | None:
     """The row that a believed reading makes or changes, or None where it changes none.
 
     The day is the local day of the sample, not of the clock. Samples older than D-3 are ignored; no energy makes no row.
@@ -21,11 +21,18 @@ def merge_sample(days: Iterable[Snapshot], reading: Reading, zone: ZoneInfo, now
     day = local_date(reading.sampled_at, zone)
     if day < local_date(now, zone) - timedelta(days=BACKFILL_DAYS):
         return None
-    by_date = {row.date: row for row in days}
-    row = by_date.get(day)
+    row = row_of(days, day)
     if row is None:
         return None if reading.today_energy_kwh is None else _new_row(day, reading, zone)
-    return _merged(row, reading, lambda: by_date.get(preceding_day(day, zone)))
+    return _merged(row, reading, lambda: row_of(days, preceding_day(day, zone)))
+
+
+def row_of(days: Iterable[Snapshot], day: date) -> Snapshot | None:
+    """The row of `day`, if there is one. Days come newest first, so that a poll's is found at once."""
+    for row in days:
+        if row.date == day:
+            return row
+    return None
 
 
 def merge_series(days: Iterable[Snapshot], energy_kwh: Mapping[date, float], closing: date, zone: ZoneInfo) -> tuple[Snapshot, ...]:
@@ -65,12 +72,12 @@ def _new_row(day: date, reading: Reading, zone: ZoneInfo) -> Snapshot:
 
 def _merged(row: Snapshot, reading: Reading, find_yesterday: Callable[[], Snapshot | None]) -> Snapshot | None:
     """`find_yesterday` is called only where the energy has fallen: which local day preceded is dear to know."""
-    merged = msgspec.structs.replace(
-        _with_energy(row, reading.today_energy_kwh, find_yesterday), peak_power_w=_greater(row.peak_power_w, reading.current_power_w)
-    )
+    merged = _with_energy(row, reading.today_energy_kwh, find_yesterday)
+    peak_power_w = _greater(row.peak_power_w, reading.current_power_w)
     if row.source_sampled_at is None or (reading.sampled_at is not None and reading.sampled_at >= row.source_sampled_at):
         merged = msgspec.structs.replace(
             merged,
+            peak_power_w=peak_power_w,
             current_power_w=reading.current_power_w,
             # A falling counter was refused before, or is the new base after an inverter was replaced (DOMAIN 3).
             total_energy_kwh=row.total_energy_kwh if reading.total_energy_kwh is None else reading.total_energy_kwh,
@@ -78,6 +85,8 @@ def _merged(row: Snapshot, reading: Reading, find_yesterday: Callable[[], Snapsh
             last_seen_at=reading.last_seen_at or row.last_seen_at,
             source_sampled_at=reading.sampled_at,
         )
+    else:
+        merged = msgspec.structs.replace(merged, peak_power_w=peak_power_w)
     return None if merged == row else merged
 
 

@@ -61,18 +61,18 @@ def decide_status(live: LiveState, alerts: Iterable[Alert], now: datetime, dayli
     """
     if live.integration is not Integration.ACTIVE:
         return StatusDecision(Status.GREY, _INACTIVE[live.integration], None)
-    active = [alert for alert in alerts if alert.is_active]
     if live.last_seen_at is None:
         return _never_seen(live, now)
+    active = [alert for alert in alerts if alert.is_active]
     fresh, online = fresh_until(live.last_seen_at, daylight), live.last_seen_at + OFFLINE_AFTER
-    next_change = next((limit for limit in (fresh, online) if now <= limit), None)
+    next_change = fresh if now <= fresh else online if now <= online else None
     if now > online:
         return StatusDecision(Status.RED, Reason.OFFLINE, next_change)
-    if any(alert.severity is Severity.CRITICAL for alert in active):
+    if active and any(alert.severity is Severity.CRITICAL for alert in active):
         return StatusDecision(Status.RED, Reason.CRITICAL_ALERT, next_change)
     if now > fresh:
         return StatusDecision(Status.YELLOW, Reason.STALE, next_change)
-    if any(alert.type is AlertType.LOW_GENERATION for alert in active):
+    if active and any(alert.type is AlertType.LOW_GENERATION for alert in active):
         return StatusDecision(Status.YELLOW, Reason.LOW_GENERATION, next_change)
     return StatusDecision(Status.GREEN, Reason.REPORTING, next_change)
 

@@ -1,6 +1,7 @@
 """Every statement on plants, as SQL. Called by `PostgresStore` only; parameters are named as there.
 
-Batches go in as one JSON text and come out as one JSON text a plant: both ends are C code, and keys are the structs' field names.
+Batches go in as one JSON text and come out as one JSON text a plant: both ends are C code, and keys are the structs' field names. A key
+that is absent is NULL.
 """
 
 # In the place of "(declaration)".
@@ -79,10 +80,10 @@ FROM (
 # By version and attempt: versions begin again where a plant was purged and declared anew, attempts never do. By the instants when it falls
 # due, too: whoever moves only those, as a person with psql may, need not know of versions.
 REREAD = """
-SELECT p.plant_id, p.attempt, p.claim_kind, p.claimed_at, p.next_poll_at
-FROM unnest(
-    %(plant_ids)s::uuid[], %(versions)s::bigint[], %(done_attempts)s::bigint[], %(days_due)s::timestamptz[], %(clocks_due)s::timestamptz[]
-) AS known (plant_id, version, done_attempt, day_due_at, clock_due_at)
+SELECT coalesce(json_agg(json_build_array(p.plant_id, p.attempt, p.claim_kind, p.claimed_at, p.next_poll_at)), '[]'::json)
+FROM json_to_recordset(%(known)s::json) AS known (
+    plant_id uuid, version bigint, done_attempt bigint, day_due_at timestamptz, clock_due_at timestamptz
+)
 JOIN plants p ON p.plant_id = known.plant_id
 WHERE p.version = known.version AND p.done_attempt = known.done_attempt AND p.day_due_at IS NOT DISTINCT FROM known.day_due_at
     AND p.clock_due_at IS NOT DISTINCT FROM known.clock_due_at AND NOT (p.claim_kind = 'DAILY' AND p.done_attempt < p.attempt)
@@ -101,7 +102,9 @@ WITH input AS MATERIALIZED (
         consecutive_failures integer, losses integer, polled_generation bigint, handled_poll_request varchar, clock_due_at timestamptz,
         day_due_date date, day_due_at timestamptz,
         day_date date, day_energy_kwh float8, open_alerts integer, open_critical integer, open_high integer, open_acked integer,
-        logged_at timestamptz, notable boolean
+        notable boolean, whole boolean,
+        job_id varchar, job_type varchar, job_status varchar, duration_ms bigint, adapter_error_type varchar, claimed_at timestamptz,
+        started_at timestamptz, finished_at timestamptz
     )
 ),
 locked AS MATERIALIZED (
@@ -118,48 +121,52 @@ stored AS (
         -- A notable change does not wait behind others: its age counts from itself.
         changed_at = CASE
             WHEN p.version > p.mirrored_version AND (p.notable_version > p.mirrored_version OR NOT i.notable) THEN p.changed_at
-            ELSE i.changed_at
+            ELSE coalesce(i.changed_at, i.finished_at)
         END,
         notable_version = CASE WHEN i.notable THEN p.version + 1 ELSE p.notable_version END,
         done_attempt = coalesce(i.attempt, p.done_attempt),
         next_poll_at = CASE WHEN i.sets_next_poll THEN i.next_poll_at ELSE p.next_poll_at END,
         -- Moved only where it would come too late: else the index would be written with every reading.
         clock_scan_at = CASE WHEN i.exact_clock THEN i.clock_due_at ELSE least(p.clock_scan_at, i.clock_due_at) END,
-        integration = i.integration,
-        active_since = i.active_since,
-        status = i.status,
-        reason = i.reason,
-        status_since = i.status_since,
         explain = i.explain,
         last_seen_at = i.last_seen_at,
         sampled_at = i.sampled_at,
         current_power_w = i.current_power_w,
         grid_injection_power_w = i.grid_injection_power_w,
         total_energy_kwh = i.total_energy_kwh,
-        counter_low_since = i.counter_low_since,
-        refused = i.refused,
-        alarms_dropped = i.alarms_dropped,
-        generation_judged_on = i.generation_judged_on,
         last_poll_at = i.last_poll_at,
         last_success_at = i.last_success_at,
-        last_error = i.last_error,
-        consecutive_failures = i.consecutive_failures,
-        losses = i.losses,
-        polled_generation = i.polled_generation,
-        handled_poll_request = i.handled_poll_request,
         clock_due_at = i.clock_due_at,
-        day_due_date = i.day_due_date,
-        day_due_at = i.day_due_at,
         day_date = i.day_date,
         day_energy_kwh = i.day_energy_kwh,
-        open_alerts = i.open_alerts,
-        open_critical = i.open_critical,
-        open_high = i.open_high,
-        open_acked = i.open_acked,
-        logged_at = coalesce(i.logged_at, p.logged_at)
+        -- What stands is as it was judged from, or the version would be another: left out where it has not changed.
+        integration = CASE WHEN i.whole THEN i.integration ELSE p.integration END,
+        active_since = CASE WHEN i.whole THEN i.active_since ELSE p.active_since END,
+        status = CASE WHEN i.whole THEN i.status ELSE p.status END,
+        reason = CASE WHEN i.whole THEN i.reason ELSE p.reason END,
+        status_since = CASE WHEN i.whole THEN i.status_since ELSE p.status_since END,
+        refused = CASE WHEN i.whole THEN i.refused ELSE p.refused END,
+        counter_low_since = CASE WHEN i.whole THEN i.counter_low_since ELSE p.counter_low_since END,
+        alarms_dropped = CASE WHEN i.whole THEN i.alarms_dropped ELSE p.alarms_dropped END,
+        generation_judged_on = CASE WHEN i.whole THEN i.generation_judged_on ELSE p.generation_judged_on END,
+        last_error = CASE WHEN i.whole THEN i.last_error ELSE p.last_error END,
+        consecutive_failures = CASE WHEN i.whole THEN i.consecutive_failures ELSE p.consecutive_failures END,
+        losses = CASE WHEN i.whole THEN i.losses ELSE p.losses END,
+        polled_generation = CASE WHEN i.whole THEN i.polled_generation ELSE p.polled_generation END,
+        handled_poll_request = CASE WHEN i.whole THEN i.handled_poll_request ELSE p.handled_poll_request END,
+        day_due_date = CASE WHEN i.whole THEN i.day_due_date ELSE p.day_due_date END,
+        day_due_at = CASE WHEN i.whole THEN i.day_due_at ELSE p.day_due_at END,
+        open_alerts = CASE WHEN i.whole THEN i.open_alerts ELSE p.open_alerts END,
+        open_critical = CASE WHEN i.whole THEN i.open_critical ELSE p.open_critical END,
+        open_high = CASE WHEN i.whole THEN i.open_high ELSE p.open_high END,
+        open_acked = CASE WHEN i.whole THEN i.open_acked ELSE p.open_acked END,
+        logged_at = coalesce(i.claimed_at, p.logged_at)
     FROM locked l JOIN input i ON i.plant_id = l.plant_id
     WHERE p.plant_id = l.plant_id
-    RETURNING p.plant_id
+    -- With all that a PollLog holds: the planner takes each of these sets for a few rows, and would join them row by row.
+    RETURNING
+        p.plant_id, i.job_id, i.job_type, i.attempt, i.job_status, i.duration_ms, i.adapter_error_type, i.claimed_at, i.started_at,
+        i.finished_at, l.logged_at AS previous_at
 ),
 days AS (
     INSERT INTO metric_snapshots AS old (
@@ -216,14 +223,9 @@ logged AS (
         plant_id, job_id, job_type, attempt, status, duration_ms, adapter_error_type, claimed_at, started_at, finished_at, previous_at
     )
     SELECT
-        i.plant_id, i.job_id, i.job_type, i.attempt, i.status, i.duration_ms, i.adapter_error_type, i.claimed_at, i.started_at,
-        i.finished_at, locked.logged_at
-    FROM json_to_recordset(%(logs)s::json) AS i (
-        plant_id uuid, job_id varchar, job_type varchar, attempt bigint, status varchar, duration_ms bigint, adapter_error_type varchar,
-        claimed_at timestamptz, started_at timestamptz, finished_at timestamptz
-    )
-    JOIN stored USING (plant_id)
-    JOIN locked USING (plant_id)
+        plant_id, job_id, job_type, attempt, job_status, duration_ms, adapter_error_type, claimed_at, started_at, finished_at, previous_at
+    FROM stored
+    WHERE attempt IS NOT NULL
 ),
 -- A notification holds less than 8,000 bytes: 200 ids each.
 notified AS MATERIALIZED (
@@ -231,7 +233,7 @@ notified AS MATERIALIZED (
     FROM (SELECT plant_id, (row_number() OVER () - 1) / 200 AS chunk FROM stored) AS chunked
     GROUP BY chunked.chunk
 )
-SELECT stored.plant_id FROM stored CROSS JOIN (SELECT count(*) FROM notified) AS sent
+SELECT coalesce(json_agg(plant_id), '[]'::json) FROM stored WHERE (SELECT count(*) FROM notified) >= 0
 """
 
 LOCK_DUE_POLLS = """

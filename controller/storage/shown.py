@@ -11,13 +11,16 @@ from controller.domain.schedule import local_date
 from integrations.contract import Severity
 
 
-def shown_fields(outcome: Outcome, now: datetime) -> dict[str, object]:
-    """By column of `plants`: the plant's present local day, and its open alerts by number. `now` is the instant of the judgement."""
+def shown_day(outcome: Outcome, now: datetime) -> dict[str, object]:
+    """The plant's present local day, by column of `plants`. `now` is the instant of the judgement."""
     day = _day(outcome, now)
+    return {"day_date": None if day is None else day.date, "day_energy_kwh": None if day is None else day.today_energy_kwh}
+
+
+def shown_alerts(outcome: Outcome) -> dict[str, object]:
+    """The plant's open alerts by number, by column of `plants`."""
     alerts = _open_alerts(outcome)
     return {
-        "day_date": None if day is None else day.date,
-        "day_energy_kwh": None if day is None else day.today_energy_kwh,
         "open_alerts": len(alerts),
         "open_critical": sum(alert.severity is Severity.CRITICAL for alert in alerts),
         "open_high": sum(alert.severity is Severity.HIGH for alert in alerts),
@@ -28,10 +31,14 @@ def shown_fields(outcome: Outcome, now: datetime) -> dict[str, object]:
 def _day(outcome: Outcome, now: datetime) -> Snapshot | None:
     """The newest day up to today: days ahead are what a changed timezone left (DOMAIN 4)."""
     today = local_date(now, outcome.before.declaration.zone)
-    newest: Snapshot | None = None
-    # Changed ones first: they stand for the row of the same day as it was before.
-    for day in (*outcome.days, *outcome.before.days):
-        if day.date <= today and (newest is None or day.date > newest.date):
+    # Newest first, as they were read.
+    newest = None
+    for day in outcome.before.days:
+        if day.date <= today:
+            newest = day
+            break
+    for day in outcome.days:
+        if day.date <= today and (newest is None or day.date >= newest.date):
             newest = day
     return newest
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 import pytest
+from msgspec.structs import asdict
 
 from controller.domain.errors import StoreRejected
 from controller.domain.judge import judge_clock, judge_declared, judge_job, judge_lost
@@ -45,6 +46,34 @@ SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 ROOF = Declaration(namespace="sao-paulo", name="roof", uid="uid-roof", generation=1, brand=Brand.SOLIS, vendor_plant_id="R1")
+LIVE = LiveState(
+    integration=Integration.ACTIVE,
+    active_since=NOW,
+    status=Status.YELLOW,
+    reason=Reason.LOW_GENERATION,
+    status_since=NOW + timedelta(microseconds=1),
+    explain=('He said "low"', "naïve \\ path"),
+    last_seen_at=NOW,
+    sampled_at=NOW - SECOND,
+    current_power_w=0.1,
+    grid_injection_power_w=1e-9,
+    total_energy_kwh=999_999_999.999,
+    counter_low_since=NOW - HOUR,
+    refused=("current_power_w", "today_energy_kwh"),
+    alarms_dropped=37,
+    generation_judged_on=date(2026, 1, 14),
+    last_poll_at=NOW,
+    last_success_at=NOW,
+    last_error=PollError.RATE_LIMIT_EXCEEDED,
+    consecutive_failures=3,
+    losses=2,
+    polled_generation=2,
+    handled_poll_request="token-0",
+    clock_due_at=NOW + 2 * HOUR,
+    day_due_date=date(2026, 1, 15),
+    day_due_at=NOW + 9 * HOUR,
+)
+"""Nothing of it as it is by default."""
 PENDING_UID = "9d0e3a3c-5a0e-4d3b-8d5f-0c1f6a4f0b11"
 
 
@@ -161,42 +190,26 @@ def test_every_field_of_a_declaration_comes_back(world: World) -> None:
 
 
 def test_every_field_that_judging_wrote_comes_back(world: World) -> None:
-    live = LiveState(
-        integration=Integration.ACTIVE,
-        active_since=NOW,
-        status=Status.YELLOW,
-        reason=Reason.LOW_GENERATION,
-        status_since=NOW + timedelta(microseconds=1),
-        explain=('He said "low"', "naïve \\ path"),
-        last_seen_at=NOW,
-        sampled_at=NOW - SECOND,
-        current_power_w=0.1,
-        grid_injection_power_w=1e-9,
-        total_energy_kwh=999_999_999.999,
-        counter_low_since=NOW - HOUR,
-        refused=("current_power_w", "today_energy_kwh"),
-        alarms_dropped=37,
-        generation_judged_on=date(2026, 1, 14),
-        last_poll_at=NOW,
-        last_success_at=NOW,
-        last_error=PollError.RATE_LIMIT_EXCEEDED,
-        consecutive_failures=3,
-        losses=2,
-        polled_generation=2,
-        handled_poll_request="token-0",
-        clock_due_at=NOW + 2 * HOUR,
-        day_due_date=date(2026, 1, 15),
-        day_due_at=NOW + 9 * HOUR,
-    )
-    assert_no_default_left(live)
+    assert_no_default_left(LIVE)
     plant_id = world.apply()
     before = world.context(plant_id)
-    assert world.store.write([Outcome(before=before, live=live)]) == {plant_id}
+    assert world.store.write([Outcome(before=before, live=LIVE)]) == {plant_id}
     after = world.context(plant_id)
-    assert after.live == live
+    assert after.live == LIVE
     assert (after.version, after.next_poll_at) == (before.version + 1, before.next_poll_at)
     world.store.write([Outcome(before=after, live=LiveState())])
     assert world.context(plant_id).live == LiveState()
+
+
+def test_each_field_that_alone_has_changed_comes_back_from_a_close(world: World) -> None:
+    plant_id = world.apply()
+    for name, value in asdict(LIVE).items():
+        outcome = world.outcome(world.claim())
+        before = outcome.before.live
+        live = replace(before, **{name: value if value != getattr(before, name) else getattr(LiveState(), name)})
+        assert live != before, name
+        assert world.store.write([replace(outcome, live=live, alerts=(), next_poll=NextPoll(NOW))]) == {plant_id}
+        assert world.context(plant_id).live == live, name
 
 
 @pytest.mark.rule("D4.1")

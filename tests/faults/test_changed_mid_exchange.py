@@ -15,7 +15,7 @@ from tests.faults.world import DAY, World
 SUPERSEDED_OFF = Mutation(
     rule="PROTOCOL 23: a reading whose basis has changed is discarded",
     file="controller/domain/judge.py",
-    old="    if _basis(context) != _basis(read) and not (isinstance(result, Failed) and result.error.is_ours):\n",
+    old="    if changed and not (isinstance(result, Failed) and result.error.is_ours):\n",
     new="    if False:\n",
 )
 

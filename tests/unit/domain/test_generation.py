@@ -3,7 +3,10 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from controller.domain import judge
 from controller.domain.alerts import judge_generation
 from controller.domain.generation import expected_today_kwh, judge_running_day, judge_whole_day, usual_energy
 from controller.domain.outcome import Failed, Outcome, SeenDays
@@ -163,6 +166,31 @@ def test_a_poll_that_finds_enough_energy_resolves() -> None:
     outcome = polled(energy=12.0, known=(LOW,))
     assert low_after(outcome) == [AlertState.RESOLVED]
     assert outcome.live.status is Status.GREEN
+
+
+ENERGIES = st.sampled_from([20.0, 2.9, 6.0, 0.0])
+
+
+@pytest.mark.rule("D6.12", "D6.13")
+@given(
+    usual=st.lists(ENERGIES, min_size=2, max_size=5),
+    known=ENERGIES,
+    energy=ENERGIES,
+    judged_on=st.sampled_from([TODAY, None, TODAY - DAY, TODAY + DAY]),
+    alerts=st.sampled_from([(), (LOW,), (alert(),)]),
+    hour=st.sampled_from([16, 12, 6]),
+)
+def test_a_verdict_that_is_not_worked_out_would_have_changed_nothing(
+    usual: list[float], known: float, energy: float, judged_on: date | None, alerts: tuple[Alert, ...], hour: int
+) -> None:
+    at = datetime(2026, 3, 10, hour, 30, tzinfo=UTC)
+    before = plant(
+        active(last_seen_at=at, generation_judged_on=judged_on), PLACED, days=(row(TODAY, known), *earlier(*usual)), alerts=alerts
+    )
+    found = close(before, sees(reading(at, today_energy_kwh=energy)), at)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge, "_is_known_to_do", lambda *_: False)
+        assert close(before, sees(reading(at, today_energy_kwh=energy)), at) == found
 
 
 @pytest.mark.rule("D6.11")

@@ -10,7 +10,7 @@ import pytest
 from controller.domain.outcome import Outcome
 from controller.domain.plant import Alert, AlertState, AlertType, Declaration, LiveState, PlantContext, Snapshot
 from controller.storage import reads
-from controller.storage.shown import shown_fields
+from controller.storage.shown import shown_alerts, shown_day
 from integrations.contract import Brand, Severity
 
 NOW = datetime(2026, 1, 15, 15, tzinfo=UTC)
@@ -60,7 +60,7 @@ def day(back: int, energy_kwh: float = 1.0) -> Snapshot:
 
 
 def counts(of: Outcome) -> tuple[object, ...]:
-    fields = shown_fields(of, NOW)
+    fields = shown_alerts(of)
     return tuple(fields[name] for name in ("open_alerts", "open_critical", "open_high", "open_acked"))
 
 
@@ -79,7 +79,7 @@ def outcome_with(before: tuple[Alert, ...], changed: tuple[Alert, ...]) -> Outco
 
 def energy(before: tuple[Snapshot, ...], changed: tuple[Snapshot, ...], timezone: str = "America/Sao_Paulo") -> tuple[object, object]:
     plain = outcome(days=changed, timezone=timezone)
-    fields = shown_fields(replace(plain, before=replace(plain.before, days=before)), NOW)
+    fields = shown_day(replace(plain, before=replace(plain.before, days=before)), NOW)
     return fields["day_date"], fields["day_energy_kwh"]
 
 
