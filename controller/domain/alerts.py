@@ -79,7 +79,7 @@ def judge_alarms(plant_id: UUID, active: Iterable[Alert], seen: AlarmList, now: 
     resolves only from a complete list. Past 500 the mildest and, among equals, the newest are not kept; never a CRITICAL one.
     """
     current = {alert.key: alert for alert in active if alert.type is _VENDOR}
-    if not current and not seen.alarms:
+    if not current and not [alarm for alarm in seen.alarms if alarm.is_active]:
         return NO_ALARMS
     worst: dict[AlertKey, Alarm] = {}
     ended: set[AlertKey] = set()
