@@ -156,13 +156,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         A status with its reason, an alert, the answer to a poll request, and all that a condition follows from (PROTOCOL 27). What a
         changed declaration brings is always one.
         """
-        return self.log is None or bool(self.alerts) or _noted(self.before.live) != _noted(self.live)
+        return self.log is None or _noted(self.before.live) != _noted(self.live) or any(map(self._is_news, self.alerts))
 
     @property
     def transition(self) -> tuple[Status, Status] | None:
         """The status before and after, where they differ."""
         before, after = self.before.live.status, self.live.status
         return None if before is after else (before, after)
+
+    def _is_news(self, alert: Alert) -> bool:
+        """Whether it changes more than when it was last seen, which an alarm that lasts does with every poll."""
+        before = next((known for known in self.before.alerts if known.id == alert.id), None)
+        return before is None or msgspec.structs.replace(before, last_seen_at=alert.last_seen_at) != alert
 
 
 def _active_alerts(before: tuple[Alert, ...], changed: tuple[Alert, ...]) -> tuple[Alert, ...]:

@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
 from controller.domain.outcome import Failed, Outcome
-from controller.domain.plant import Integration, PollError, Reason, Status
+from controller.domain.plant import AlertState, Integration, PollError, Reason, Status
+from integrations.contract import Severity
 from tests.unit.domain.cases import NOON, alert, close, declare, new_plant, plant, reading, sees, stored
 
 FIRST = close(plant(), sees(reading()))
@@ -55,3 +57,17 @@ def test_a_second_failure_of_the_same_kind_is_not() -> None:
 def test_alerts_and_declarations_are() -> None:
     assert replace(again(), alerts=(alert(),)).is_notable
     assert declare(new_plant(), None).is_notable
+
+
+def test_an_alarm_that_merely_lasts_is_not_notable_and_one_that_changes_is() -> None:
+    faulty = replace(again(), before=replace(SETTLED, alerts=(alert(),)))
+    lasting = alert(last_seen_at=NOON + timedelta(minutes=10))
+    assert not replace(faulty, alerts=(lasting,)).is_notable
+    for changed in (
+        alert(severity=Severity.CRITICAL),
+        alert(message="Grid lost"),
+        alert(state=AlertState.ACKED),
+        alert(state=AlertState.RESOLVED, resolved_at=NOON),
+        alert(id=UUID(int=2)),
+    ):
+        assert replace(faulty, alerts=(lasting, changed)).is_notable
