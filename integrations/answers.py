@@ -50,7 +50,9 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 def _is_deep(body: bytes) -> bool:
     """Whether JSON is nested deeper than `MAX_DEPTH`. Of what is no JSON, the parser speaks."""
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+    # Arrays are rare: to split at them looks for the next, to count them would look at each byte.
+    arrays = len(body.split(b"[", MAX_DEPTH + 1)) - 1
+    if arrays + body.count(b"{") <= MAX_DEPTH:
         return False
     brackets = _TEXTS.sub(b"", body).translate(_ONE_KIND, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):

@@ -118,7 +118,10 @@ def text(raw: Loose, limit: int) -> str | None:
     if type(raw) is not str:
         return None
     if not raw.isprintable():
-        raw = "".join(character if character.isprintable() else " " for character in raw[: 4 * limit])
+        # Mostly for a blank of another kind, such as a no-break space.
+        raw = " ".join(raw[: 4 * limit].split())
+        if not raw.isprintable():
+            raw = "".join(character if character.isprintable() else " " for character in raw)
     if "  " in raw:
         raw = " ".join(raw.split())
     raw = raw.strip()

@@ -54,8 +54,8 @@ class FixtureTransport:
         self._recordings: dict[tuple[Brand, str], Recording] = {}
         self._loading = threading.Lock()
 
-    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: str = "") -> Exchange:
-        """The exchange of one plant. `tag` names the attempt to the transport's observer.
+    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: Callable[[], str] = str) -> Exchange:
+        """The exchange of one plant. `tag` names the attempt; it is asked only where there is an observer to be told.
 
         The exchange raises AdapterError: VENDOR_ERROR for a scenario that is not recorded or whose file is unusable, NETWORK_TIMEOUT where
         the recording says that nothing came back.
@@ -64,7 +64,7 @@ class FixtureTransport:
         def exchange(request: VendorRequest) -> VendorResponse:
             return self._answer(brand, scenario, plant, request)
 
-        return exchange if self._observe is None else _observed(exchange, self._observe, tag, brand, plant)
+        return exchange if self._observe is None else _observed(exchange, self._observe, tag(), brand, plant)
 
     def scenarios(self, brand: Brand) -> list[str]:
         """The recorded scenarios of a brand, sorted."""

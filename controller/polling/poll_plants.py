@@ -215,7 +215,7 @@ class PollPlants:
         """
         try:
             plant, adapter = plant_ref(context), self._adapters[job.brand]
-            send = self._transport.for_plant(job.brand, context.declaration.scenario, plant, f"{job.plant_id}|{job.attempt}")
+            send = self._transport.for_plant(job.brand, context.declaration.scenario, plant, lambda: f"{job.plant_id}|{job.attempt}")
         except Exception as error:
             log.exception("plant_cannot_be_asked", plant_id=str(job.plant_id), brand=job.brand)
             return Failed(PollError.UNKNOWN_ERROR, f"unexpected {type(error).__name__} before the first exchange")

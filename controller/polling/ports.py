@@ -43,8 +43,8 @@ class RereadStore(PlantStore, Protocol):
 class Transport(Protocol):
     """Reaches the vendors. In this phase: fixtures only (DOMAIN 8)."""
 
-    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: str) -> Exchange:
-        """The plant's way to its vendor. `tag` names the attempt to whoever observes exchanges; vendors never see it."""
+    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: Callable[[], str]) -> Exchange:
+        """The plant's way to its vendor. `tag` names the attempt, should anybody observe its exchanges; vendors never see it."""
         ...
 
 

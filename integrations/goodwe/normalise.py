@@ -7,6 +7,7 @@ Names are misleading here: `kpi.power` is today's energy, `info.time` is the ser
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 import msgspec
 
@@ -247,11 +248,13 @@ def _meter(full: shapes.InvertFull) -> float | None:
 
 def _last_seen(inverters: list[shapes.Inverter], zone: tzinfo, date_format: Loose) -> datetime | None:
     """The most exact of what the inverters say, best first. `info.time` is not among it: it is the server's clock."""
+    seen = newest([epoch_ms(inverter.invert_full.last_time) for inverter in inverters if inverter.invert_full is not None])
+    if seen is not None:
+        return seen
     shorts = [inverter.d for inverter in inverters if inverter.d is not None]
     order = date_format if type(date_format) is str else ""
     return (
-        newest(epoch_ms(inverter.invert_full.last_time) for inverter in inverters if inverter.invert_full is not None)
-        or newest(us_time(inverter.last_refresh_time, zone) for inverter in inverters)
+        newest(us_time(inverter.last_refresh_time, zone) for inverter in inverters)
         or newest(us_time(short.creation_date, CHINA) for short in shorts)
         or newest(local_time(short.last_refresh_time, zone, order) for short in shorts)
     )
@@ -262,6 +265,12 @@ def _local_zone(info: shapes.Info, zone: tzinfo) -> tzinfo:
     span = number(info.time_span)
     if span is None or not -15 < span < 15:
         return zone
+    return _fixed_zone(span)
+
+
+@lru_cache(maxsize=64)
+def _fixed_zone(span: float) -> tzinfo:
+    """A fleet has few offsets."""
     return timezone(timedelta(hours=-span)) if span else UTC
 
 

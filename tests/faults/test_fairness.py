@@ -1,7 +1,7 @@
 """Nobody's slowness is another's delay: plants that time out, a brand whose workers are gone, and more plants than workers can poll."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from threading import Event, Thread
@@ -51,7 +51,7 @@ class SilentVendors:
         self.timeouts = 0
         self._fixtures = FixtureTransport(default_fixtures(), now)
 
-    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: str) -> Exchange:
+    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: Callable[[], str]) -> Exchange:
         return self._time_out if plant.vendor_plant_id in self.silent else self._fixtures.for_plant(brand, scenario, plant)
 
     def _time_out(self, request: VendorRequest) -> VendorResponse:

@@ -52,11 +52,11 @@ class Vendors:
         self.during: Callable[[], object] = lambda: None
         self._fixtures = FixtureTransport(default_fixtures(), now)
 
-    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: str) -> Exchange:
+    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: Callable[[], str]) -> Exchange:
         exchange = self._fixtures.for_plant(brand, scenario, plant)
 
         def observed(request: VendorRequest) -> VendorResponse:
-            self.exchanges.append(tag)
+            self.exchanges.append(tag())
             self.during()
             return exchange(request)
 

@@ -209,7 +209,7 @@ def test_observers_see_every_exchange_begin_and_end_also_one_that_fails(tmp_path
 
     recording(tmp_path, answers={"/ask": [at("00:00:00", 1)], "/fail": [{"at": "00:00:00", "fails": "NETWORK_TIMEOUT"}]})
     played = FixtureTransport(tmp_path, Clock(), observe=Ledger(), checkpoint=lambda name: seen.append((name,)))
-    exchange = played.for_plant(Brand.SOLIS, "healthy", PLANT, "attempt 7")
+    exchange = played.for_plant(Brand.SOLIS, "healthy", PLANT, lambda: "attempt 7")
     exchange(ASK)
     with pytest.raises(AdapterError):
         exchange(VendorRequest("/fail", {}))

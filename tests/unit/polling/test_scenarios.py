@@ -1,5 +1,6 @@
 """What becomes of a plant whose cloud refuses, by the recorded scenarios and the real adapters of every brand (DOMAIN 2)."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -31,7 +32,7 @@ class Vendor:
         self._fixtures = FixtureTransport(default_fixtures(), lambda: life.now)
         self.asked: list[str] = []
 
-    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: str) -> Exchange:
+    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: Callable[[], str]) -> Exchange:
         send = self._fixtures.for_plant(brand, scenario, plant, tag)
 
         def counted(request: VendorRequest) -> VendorResponse:

@@ -34,7 +34,7 @@ class Vendor:
         self.days: dict[date, float] = {}
         self.unreachable: set[str] = set()
 
-    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: str) -> Exchange:
+    def for_plant(self, brand: Brand, scenario: str, plant: PlantRef, tag: Callable[[], str]) -> Exchange:
         if plant.vendor_plant_id in self.unreachable:
             raise RuntimeError("no way to this plant")
 
