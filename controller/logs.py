@@ -30,6 +30,8 @@ LINE_MAX = 16_000
 """Bytes of a line. Container runtimes cut lines at 16 KiB, and half an object is none."""
 SECRET_MIN = 4
 """Characters from which on a secret is looked for: shorter ones stand in half of all words."""
+KEYS_KEPT, KEY_MAX = 1_000, 40
+"""Keys whose form without secrets is remembered, and characters of the longest of them."""
 _ENCODED_MIN = 8
 """The same for base64 and hexadecimal digits, which are made of fewer different characters."""
 _LOOKED_AT = 65_536
@@ -74,6 +76,8 @@ class Redaction:
     def __init__(self, secrets: Iterable[SecretStr] = ()) -> None:
         self._secrets: frozenset[str] = frozenset()
         self._spellings: tuple[str, ...] = ()
+        self._keys: dict[str, str] = {}
+        """Keys as they are shown, of the few dozen that our own lines have."""
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[SecretStr]) -> None:
@@ -81,6 +85,8 @@ class Redaction:
         self._secrets |= {part for secret in secrets for part in _parts(secret.get_secret_value()) if len(part) >= SECRET_MIN}
         # The longest first, so that a secret inside another does not leave the rest of it.
         self._spellings = tuple(sorted({text for secret in self._secrets for text in spellings(secret)}, key=len, reverse=True))
+        # Another object, and last: who looks for the former secrets just now keeps what he finds in the former one.
+        self._keys = {}
 
     def text(self, text: str, at_most: int = _LOOKED_AT) -> str:
         """The text without secrets, cut to `at_most` characters. Secrets go before the cut: half of one would not be found."""
@@ -124,7 +130,14 @@ class Redaction:
         return self.plain(_said(value), bounds)
 
     def _key(self, key: object) -> str:
-        return _whole_characters(self.text(key if isinstance(key, str) else _said(key), 200))
+        said = key if isinstance(key, str) else _said(key)
+        keys = self._keys
+        shown = keys.get(said)
+        if shown is None:
+            shown = _whole_characters(self.text(said, 200))
+            if len(keys) < KEYS_KEPT and len(said) <= KEY_MAX:
+                keys[said] = shown
+        return shown
 
     def _entry(self, key: object, entry: object, bounds: Bounds) -> Any:
         return REDACTED if isinstance(key, str) and SECRET_KEYS.search(key) else self.plain(entry, bounds)

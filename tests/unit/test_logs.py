@@ -27,7 +27,7 @@ from pydantic import SecretStr
 
 from controller.api.roles import Role
 from controller.api.tokens import mint
-from controller.logs import LINE_MAX, REDACTED, Redaction, configure, line
+from controller.logs import KEYS_KEPT, LINE_MAX, REDACTED, Redaction, configure, line
 from controller.operator.kubernetes_api import secrets_in
 from controller.probes import ProbeServer, Progress
 from controller.settings import Section
@@ -512,3 +512,17 @@ def test_a_probe_that_fails_is_one_line(lines: Lines, capsys: pytest.CaptureFixt
     assert (lines.only()["event"], lines.only()["exception"][0]["exc_type"]) == ("probe_failed", "ConnectionError")
     assert PASSWORD not in json.dumps(lines.only(), ensure_ascii=False)
     assert capsys.readouterr().err == ""
+
+
+def test_a_key_that_was_shown_is_looked_at_anew_once_a_secret_is_learnt() -> None:
+    redaction = Redaction()
+    assert "opaque-token" in line(redaction, {"opaque-token": 1})
+    redaction.learn([SecretStr("opaque-token")])
+    assert "opaque-token" not in line(redaction, {"opaque-token": 1})
+
+
+def test_no_more_keys_are_remembered_than_may_be() -> None:
+    redaction = Redaction()
+    for number in range(2 * KEYS_KEPT):
+        line(redaction, {f"key{number}": 1, "k" * 100 + str(number): 1})
+    assert len(redaction._keys) == KEYS_KEPT
