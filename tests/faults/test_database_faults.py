@@ -16,7 +16,7 @@ from tests.faults.test_servers_restart import PLANTS, put_under_load
 from tests.faults.world import AGAIN_S, DAY, World, let_pass
 
 FROZEN_S = 30.0
-A_CLOSE = b'"sets_next_poll"'
+A_CLOSE = b'"finished_at"'
 """Text that every close sends, and nothing else does."""
 NOT_HALVED = Mutation(
     rule="PROTOCOL 24: data that is refused is halved down to the plant it is of",
