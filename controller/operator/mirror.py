@@ -6,13 +6,11 @@ What a patch brings that is worth telling is announced as events, once the API s
 other's way, and the object's resourceVersion in every patch keeps them right if it does not.
 """
 
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from itertools import islice
-from queue import SimpleQueue
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -25,9 +23,10 @@ from controller.operator.conditions import Standing
 from controller.operator.digest import digest
 from controller.operator.echoes import Echoes
 from controller.operator.events import Before, PlantEvent, events_between
-from controller.operator.kubernetes_api import KubernetesRefused, KubernetesUnavailable, ObjectChanged, Patched, PlantsApi
+from controller.operator.kubernetes_api import ObjectChanged, Patched, PlantsApi
 from controller.operator.merge_patch import merge_patch
 from controller.operator.resource import PlantResource, ResourceUnreadable
+from controller.operator.rounds import Round
 from controller.operator.standings import Standings
 from controller.operator.status_document import renewed_document, replacing_patch, status_document
 from controller.storage.changes import ChangeListener
@@ -211,7 +210,7 @@ class Mirror:
         Raises what says that the API server is away or refuses us, once all that was begun has ended: what was patched is to be
         acknowledged, else its events would be lost.
         """
-        round_ = _Round(plants, work, lambda: self._clock() >= until)
+        round_ = Round(plants, work, lambda: self._clock() >= until)
         crew = [self._requests.submit(round_.work_off) for _ in range(min(AT_ONCE, len(plants)))]
         try:
             for _ in crew:
@@ -280,47 +279,6 @@ class Mirror:
             self._metrics.record_repair()
             return
         self._announce(resource, events_between(before, status, row, resource))
-
-
-class _Round:
-    """Plants that several threads work off together, each taking the next one when it is done with its last."""
-
-    def __init__(self, plants: Sequence[UUID], work: Callable[[UUID], T], is_over: Callable[[], bool]) -> None:
-        self.ended: SimpleQueue[tuple[UUID, Any] | None] = SimpleQueue()
-        """What each has come to, and None for each thread that is done."""
-        self.outage: Exception | None = None
-        self._lock = threading.Lock()
-        self._rest = list(reversed(plants))
-        self._first = len(plants)
-        self._work = work
-        self._is_over = is_over
-
-    def work_off(self) -> None:
-        try:
-            while (plant_id := self._next()) is not None:
-                self._work_on(plant_id)
-        finally:
-            self.ended.put(None)
-
-    def end(self) -> None:
-        with self._lock:
-            self._rest.clear()
-
-    def _work_on(self, plant_id: UUID) -> None:
-        try:
-            self.ended.put((plant_id, self._work(plant_id)))
-        except (KubernetesUnavailable, KubernetesRefused) as error:
-            self.outage = error
-            self.end()
-        except Exception as error:  # noqa: BLE001 handed on
-            self.ended.put((plant_id, error))
-
-    def _next(self) -> UUID | None:
-        """The first one always, so that every round brings something."""
-        with self._lock:
-            if not self._rest or (len(self._rest) < self._first and self._is_over()):
-                return None
-            return self._rest.pop()
 
 
 def held_until(row: PlantContext, now: datetime) -> datetime:
